@@ -1,0 +1,81 @@
+"""The deployment's settings (`config/satudata.yml`), read once by the entry point and handed on.
+
+Nothing here is read at import. Two directories rule all: `--config` and `--data`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from catalog.model import Contact, Localized
+from catalog.sources import LocalizedText, Strict
+
+
+class ServerSettings(Strict):
+    """How the OGC server presents itself."""
+
+    url: str | None = Field(default=None, description="Public base URL; default: as asked")
+    title: LocalizedText = Field(default_factory=Localized)
+    description: LocalizedText = Field(default_factory=Localized)
+    contact: Contact = Field(default_factory=Contact)
+    limit_default: int = Field(default=100, ge=1)
+    limit_max: int = Field(default=10_000, ge=1)
+    reload_seconds: float = Field(default=1.0, gt=0, le=5)
+    cors_origins: list[str] = Field(default_factory=lambda: ["*"])
+    trusted_proxies: list[str] = Field(default_factory=lambda: ["127.0.0.1"])
+
+
+class HarvestSettings(Strict):
+    """Rules for every source unless the source says otherwise."""
+
+    contact: str = "satudata@example.go.id"
+    connections_per_host: int = Field(default=2, ge=1, le=16)
+    timeout_seconds: float = Field(default=120, gt=0)
+    connect_timeout_seconds: float = Field(default=15, gt=0)
+    retries: int = Field(default=4, ge=0, le=20)
+    backoff_seconds: float = Field(default=1.0, ge=0)
+    max_response_bytes: int = Field(default=512 * 2**20, gt=0)
+    max_removed_percent: float = Field(default=10, ge=0, le=100)
+    grace_days: float = Field(default=7, ge=0)
+    lease_seconds: float = Field(default=60, gt=0)
+    page_size: int = Field(default=1000, ge=1)
+    allow_networks: list[str] = Field(
+        default_factory=list, description="CIDRs of private targets that sources may name"
+    )
+    keep_versions: int = Field(default=5, ge=1)
+
+
+class SchedulerSettings(Strict):
+    """When scheduled runs may start."""
+
+    timezone: str = "Asia/Jakarta"
+    quiet_hours: list[str] = Field(default_factory=list, description='"HH:MM-HH:MM" without starts')
+    jitter_seconds: int = Field(default=60, ge=0)
+    workers: int = Field(default=2, ge=1)
+
+
+class CkanSettings(Strict):
+    """The CKAN that we keep in step; absent means none."""
+
+    url: str
+    api_key: str = Field(description="By reference only: ${ENV} or file:PATH")
+    batch: int = Field(default=50, ge=1)
+
+
+class Settings(Strict):
+    """All settings. Paths are absolute once loaded."""
+
+    database: str | None = Field(default=None, description="SQLAlchemy URL; default SQLite in --data")
+    layers: str | None = Field(default=None, description="postgresql://... or default: GeoPackage in --data")
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    harvest: HarvestSettings = Field(default_factory=HarvestSettings)
+    scheduler: SchedulerSettings = Field(default_factory=SchedulerSettings)
+    ckan: CkanSettings | None = None
+    config_dir: Path = Field(default=Path("config"), exclude=True)
+    data_dir: Path = Field(default=Path("data"), exclude=True)
+
+    def database_url(self) -> str:
+        """Return the catalog database's URL."""
+        return self.database or f"sqlite:///{self.data_dir / 'catalog.sqlite'}"

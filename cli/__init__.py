@@ -1,0 +1,1 @@
+"""The `satudata` command: one thin module per command."""

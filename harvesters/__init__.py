@@ -1,0 +1,1 @@
+"""In: one module per protocol, one HTTP client, one engine that keeps every run honest."""

@@ -1,0 +1,1 @@
+"""Tests, one folder per room; `servers/` starts the real upstream servers."""

@@ -1,0 +1,58 @@
+"""Fixtures for all rooms. The network is closed but for loopback."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.servers import missing
+
+_REAL_CONNECT = socket.socket.connect
+
+
+class NetworkClosedError(RuntimeError):
+    """A test tried to reach something that is not this machine."""
+
+
+def _guarded(self: socket.socket, address: Any) -> None:
+    if self.family in (socket.AF_INET, socket.AF_INET6) and isinstance(address, tuple):
+        host = str(address[0])
+        if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+            raise NetworkClosedError(f"network is closed in tests: {host}")
+    return _REAL_CONNECT(self, address)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _network_closed() -> Iterator[None]:
+    patch = pytest.MonkeyPatch()
+    patch.setattr(socket.socket, "connect", _guarded)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The team's `shared` folder beside the repository (SATUDATA_SHARED names another)."""
+    default = Path(__file__).resolve().parents[1].parent / "shared"
+    path = Path(os.environ.get("SATUDATA_SHARED", default))
+    if not path.is_dir():
+        missing("shared", "no shared folder with real data beside the repository")
+    return path
+
+
+@pytest.fixture(scope="session")
+def shared_data(shared: Path) -> Path:
+    """Real boundaries and code tables."""
+    return shared / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_samples(shared: Path) -> Path:
+    """Captured answers of the upstream services."""
+    return shared / "samples"
