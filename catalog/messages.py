@@ -25,8 +25,7 @@ def catalogue() -> dict[str, dict[str, str]]:
     for room in ("catalog", "layers", "harvesters", "analysis", "ogc_server", "cli"):
         path = _HOUSE / room / "messages.yml"
         if path.exists():
-            loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-            merged.update(yaml.load(path.read_text("utf-8"), Loader=loader) or {})
+            merged.update(yaml.safe_load(path.read_text("utf-8")) or {})
     return merged
 
 

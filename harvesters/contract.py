@@ -26,6 +26,9 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+OptionsModel = type[Options]  # named here because Harvester has an attribute `type`
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """What the source says it has. `ids` when it can tell them, else only `count`.
@@ -109,7 +112,7 @@ class Harvester(ABC):
     """One protocol. Small: parse and page; everything else is the engine's."""
 
     type: ClassVar[str]
-    options_model: ClassVar[type[Options]] = Options
+    options_model: ClassVar[OptionsModel] = Options
 
     def __init__(self, source: SourceConfig, http: HttpClient) -> None:
         self.source = source
