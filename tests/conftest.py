@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 from tests.servers import missing
+from tests.servers.postgres import postgres
+
+__all__ = ["postgres"]  # fixtures that stand in tests/servers
 
 _REAL_CONNECT = socket.socket.connect
 
