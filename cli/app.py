@@ -167,6 +167,7 @@ class Command(_Texts):
     """A command whose errors of ours are shown, not traced."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run; an error of ours becomes a message, a hint and an exit code."""
         try:
             return super().invoke(ctx)
         except SatuDataError as error:
@@ -180,6 +181,7 @@ class Group(_Texts, click.Group):
     group_class = type
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write options, then the commands."""
         _Texts.format_options(self, ctx, formatter)
         self.format_commands(ctx, formatter)
 

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Installs the real upstream servers that tests use. Says what is missing when it can not.
+#   install.sh        Debian packages (as root), pycsw and Koop
+#   install.sh full   also CKAN and Solr
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+
+debian="postgresql-15-postgis-3 cgi-mapserver lighttpd chromium python3-qgis gdal-bin"
+[ "${1:-}" = full ] && debian="$debian redis-server libpq-dev libmagic1 gcc"
+
+absent=""
+for package in $debian; do
+  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || absent="$absent $package"
+done
+if [ -n "$absent" ]; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "Installing Debian packages:$absent"
+    apt-get update -qq >/dev/null 2>&1
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $absent >/dev/null 2>&1 ||
+      echo "MISSING: could not install$absent; tests that need them are SKIPPED"
+  else
+    echo "MISSING:$absent (run as root on Debian to have them installed); tests that need them are SKIPPED"
+  fi
+fi
+
+for script in tests/servers/setup_pycsw.sh tests/servers/setup_koop.sh $([ "${1:-}" = full ] && echo tests/servers/setup_ckan.sh); do
+  [ -x "$script" ] || continue
+  "$script" || echo "MISSING: $script failed; tests that need it are SKIPPED"
+done
+exit 0
