@@ -102,7 +102,8 @@ def extent(
 def _cut(box: BBox, to: BBox) -> BBox | None:
     west, south, east, north = box
     if west > east:  # crosses the antimeridian: nothing of it is cut but the latitudes
-        return (west, max(south, to[1]), east, min(north, to[3])) if to == WORLD else None
+        cut = (west, max(south, to[1]), east, min(north, to[3]))
+        return cut if to == WORLD and cut[1] <= cut[3] else None
     cut = (max(west, to[0]), max(south, to[1]), min(east, to[2]), min(north, to[3]))
     return cut if cut[0] <= cut[2] and cut[1] <= cut[3] else None
 
