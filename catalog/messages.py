@@ -2,7 +2,7 @@
 
 Keys are dotted (`error.config.hint`); values may hold `{name}` places. A missing key is a defect,
 shown as the key itself so that a person still sees something; a test holds that none is missing.
-The catalogue is every `messages.yml` that stands in a room of the house.
+The catalogue is every `messages*.yml` that stands in a room of the house.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ def catalogue() -> dict[str, dict[str, str]]:
     """Return key -> {"id": text, "en": text} of all rooms."""
     merged: dict[str, dict[str, str]] = {}
     for room in ("catalog", "layers", "harvesters", "analysis", "ogc_server", "cli"):
-        path = _HOUSE / room / "messages.yml"
-        if path.exists():
+        for path in sorted((_HOUSE / room).glob("messages*.yml")):
             merged.update(yaml.safe_load(path.read_text("utf-8")) or {})
     return merged
 
