@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -80,9 +81,7 @@ def _binaries() -> Path:
     if on_path:
         return Path(on_path).parent
     found = [p.parent for root in _ROOTS for p in sorted(Path(root).glob("*/bin/initdb"), reverse=True)]
-    return (
-        found[0] if found else missing("postgres", "no PostgreSQL (apt-get install postgresql-15-postgis-3)")
-    )
+    return found[0] if found else missing("postgres", "apt-get install postgresql-15-postgis-3")
 
 
 def _as_owner() -> list[str]:
@@ -107,6 +106,13 @@ def _run(command: list[str], folder: Path) -> None:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """One private cluster for the test session, stopped and removed afterwards."""
+    with cluster() as running:
+        yield running
+
+
+@contextmanager
+def cluster() -> Iterator[Postgres]:
+    """Run a private cluster (benchmarks use it without pytest's fixtures)."""
     binaries, prefix = _binaries(), _as_owner()
     folder = Path(tempfile.mkdtemp(prefix="satudata-pg-"))
     if prefix:
