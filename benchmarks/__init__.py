@@ -1,0 +1,1 @@
+"""Speed and memory, measured beside the peers in one run. Never part of the tests."""
