@@ -1,0 +1,92 @@
+"""The embedded layer store: GeoPackage files below `<data>/layers`, complete without a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Lock
+
+from catalog.clock import Clock, utc_now
+from catalog.errors import PublishError
+from catalog.model import Kind, LayerSchema, VersionInfo
+from layers.files import LayerFiles
+from layers.geopackage_reader import GeoPackageReader, stored_schema
+from layers.geopackage_writer import GeoPackageWriter
+from layers.sqlite import drop_files, storage_errors
+
+
+class GeoPackageStore:
+    """See `layers.contract.LayerStore`."""
+
+    def __init__(self, root: Path, *, clock: Clock = utc_now) -> None:
+        self.root = root
+        self.clock = clock
+        self._readers: dict[tuple[str, int], GeoPackageReader] = {}
+        self._lock = Lock()
+
+    def writer(self, layer_id: str, schema: LayerSchema, stage: str) -> GeoPackageWriter:
+        """Open (or resume) staging."""
+        return GeoPackageWriter(self, layer_id, schema, stage)
+
+    def reader(self, info: VersionInfo) -> GeoPackageReader:
+        """Open a version for reading; the same reader for all threads of this process."""
+        key = (info.layer_id, info.version)
+        with self._lock:
+            found = self._readers.get(key)
+            if found is None or found.info.checksum != info.checksum or found.closed:
+                found = self._readers[key] = GeoPackageReader(LayerFiles(self.root, info.layer_id), info)
+            return found
+
+    def open_version(self, layer_id: str, version: int) -> GeoPackageReader:
+        """Open a stored version by its number, with the schema it holds itself. Not cached."""
+        files = LayerFiles(self.root, layer_id)
+        path = files.gpkg(version)
+        if not path.is_file():
+            raise PublishError(f"version {version} is not stored", where=layer_id)
+        with storage_errors(layer_id):
+            schema, count = stored_schema(path, layer_id)
+        kind: Kind = "feature" if schema.geometry_type else "table"
+        return GeoPackageReader(files, VersionInfo(layer_id, version, kind, count, "", schema))
+
+    def versions(self, layer_id: str) -> list[int]:
+        """Return the version numbers that are stored, oldest first."""
+        return LayerFiles(self.root, layer_id).versions()
+
+    def next_version(self, layer_id: str) -> int:
+        """Return a number above every stored one, also above what an interrupted finish left."""
+        files = LayerFiles(self.root, layer_id)
+        return max([0, *files.versions(), *files.versions(".json"), *files.versions(".tif")]) + 1
+
+    def verify(self, info: VersionInfo) -> None:
+        """Raise PublishError when count, checksum or structure of the stored version is off."""
+        reader = GeoPackageReader(LayerFiles(self.root, info.layer_id), info)
+        try:
+            with storage_errors(info.layer_id):
+                wrong = reader.integrity()
+                rows, checksum = reader.rows(), reader.checksum()
+        finally:
+            reader.close()
+        where = f"{info.layer_id} v{info.version}"
+        if wrong:
+            raise PublishError(f"the file is damaged: {'; '.join(wrong)}", where=where)
+        if rows != info.count:
+            raise PublishError(f"{rows} rows stored, {info.count} recorded", where=where)
+        if checksum != info.checksum:
+            raise PublishError("the content is not what was recorded (checksum)", where=where)
+
+    def remove(self, layer_id: str, version: int) -> None:
+        """Delete one version; the GeoPackage goes first, so that half a version is never listed."""
+        with self._lock:
+            self._readers.pop((layer_id, version), None)
+        with storage_errors(layer_id):
+            drop_files(*reversed(LayerFiles(self.root, layer_id).all(version)))
+
+    def stages(self) -> list[tuple[str, str]]:
+        """Return (layer, stage) of unfinished staging."""
+        if not self.root.is_dir():
+            return []
+        layers = sorted(p.name for p in self.root.iterdir() if p.is_dir() and not p.name.startswith("."))
+        return [(layer, stage) for layer in layers for stage in LayerFiles(self.root, layer).stages()]
+
+    def discard(self, layer_id: str, stage: str) -> None:
+        """Throw unfinished staging away."""
+        drop_files(LayerFiles(self.root, layer_id).stage(stage))

@@ -1,0 +1,184 @@
+"""What both stores' readers share: planning, paging, splicing of ready texts, other CRSs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from threading import Lock
+from typing import Any, ClassVar
+
+import numpy as np
+import orjson
+
+from catalog.errors import PublishError
+from catalog.model import LayerSchema, VersionInfo
+from layers.columns import FID, ID, quote
+from layers.contract import FeatureBatch, Geometries, Page, Query
+from layers.crs import to_geojson
+from layers.plan import Plan, beyond, field_of, make_plan
+from layers.sql import Dialect, Sql, join
+from layers.texts import feature_text
+from layers.tokens import Token, decode, encode
+
+type Parts = tuple[bytes, bytes, bytes]
+"""Texts before the geometry, of the geometry, of the properties."""
+
+
+class VersionReader(ABC):
+    """Answers queries; a store adds how its rows, texts and geometries are fetched."""
+
+    COUNTS_KEPT: ClassVar[int] = 512
+
+    def __init__(self, info: VersionInfo, dialect: Dialect) -> None:
+        if info.schema is None:
+            raise PublishError("a version without schema is not a vector layer", where=info.layer_id)
+        self.info = info
+        self.schema: LayerSchema = info.schema
+        self._dialect = dialect
+        self._counts: OrderedDict[Sql, int] = OrderedDict()
+        self._lock = Lock()
+
+    # -- what a store gives ------------------------------------------------------------------
+
+    @abstractmethod
+    def _select(self, columns: Sequence[str], where: Sql, tail: Sql) -> list[tuple[Any, ...]]:
+        """Run `SELECT columns FROM layer WHERE where tail` and return all rows."""
+
+    @abstractmethod
+    def _features(self, fids: Sequence[int]) -> list[bytes]:
+        """Return whole Features; `fids` may be a range."""
+
+    @abstractmethod
+    def _parts(self, fids: Sequence[int]) -> list[Parts]:
+        """Return the Features' texts in parts."""
+
+    @abstractmethod
+    def _shapes(self, fids: Sequence[int]) -> Geometries:
+        """Return stored geometries."""
+
+    @abstractmethod
+    def _fid_before(self, feature_id: str) -> int:
+        """Return the last fid whose id is not after `feature_id` in id order, 0 for none."""
+
+    @abstractmethod
+    def batches(
+        self, columns: Sequence[str] | None = None, *, size: int = 5000, geometry: bool = True
+    ) -> Iterator[FeatureBatch]:
+        """Stream the version in id order."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of files and connections."""
+
+    # -- what the contract asks ---------------------------------------------------------------
+
+    def page(self, query: Query) -> Page:
+        """Answer a query; QueryError when it does not fit the schema."""
+        plan = make_plan(self.schema, query, self._dialect)
+        token = decode(query.after, plan.sort) if query.after else None
+        matched = self._matched(plan.where)
+        if not plan.where and not plan.sort:
+            fids, more = self._run_of(query, token)
+            last = fids[-1] if fids else 0
+            values: tuple[Any, ...] = ()
+        else:
+            rows = self._rows_of(query, plan, token)
+            more, rows = len(rows) > query.limit, rows[: query.limit]
+            fids = [row[0] for row in rows]
+            last, values = (fids[-1], self._plain(rows[-1][1:])) if rows else (0, ())
+        following = encode(plan.sort, Token(values, self._id_of(last))) if more and last else None
+        return Page(self._texts(fids, query), matched, following)
+
+    def count(self, query: Query) -> int:
+        """Count what a query matches."""
+        return self._matched(make_plan(self.schema, query, self._dialect).where)
+
+    def feature(self, feature_id: str, crs: str | None = None) -> bytes | None:
+        """Return one Feature, or None."""
+        found = self._select([quote(FID)], Sql(f"{quote(ID)} = ?", (feature_id,)), Sql(""))
+        if "\0" in feature_id or not found:
+            return None
+        return self._texts([found[0][0]], Query(crs=crs))[0]
+
+    # -- paging -------------------------------------------------------------------------------
+
+    def _run_of(self, query: Query, token: Token | None) -> tuple[Sequence[int], bool]:
+        """Return the fids of a page of everything: fids are dense, so it is a range."""
+        first = (self._fid_before(token.feature_id) if token else 0) + query.offset + 1
+        stop = min(first + query.limit, self.info.count + 1)
+        return range(first, max(first, stop)), stop <= self.info.count and query.limit > 0
+
+    def _rows_of(self, query: Query, plan: Plan, token: Token | None) -> list[tuple[Any, ...]]:
+        where = plan.where
+        if token is not None:
+            after = beyond(plan, token, self._fid_before(token.feature_id), self.schema, self._dialect)
+            where = join([where, after], "AND")
+        columns = [quote(FID), *(self._dialect.column(name) for name, _ in plan.sort)]
+        tail = Sql(f"ORDER BY {plan.order} LIMIT ? OFFSET ?", (query.limit + 1, query.offset))
+        return self._select(columns, where, tail)
+
+    def _plain(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return sort values as JSON can hold them."""
+        return values
+
+    def _id_of(self, fid: int) -> str:
+        start = self._parts([fid])[0][0] if fid else b""
+        if not start:
+            return ""
+        found = orjson.loads(start.removesuffix(b',"geometry":') + b"}")["id"]
+        return str(found)
+
+    def _matched(self, where: Sql) -> int:
+        if not where:
+            return self.info.count
+        with self._lock:
+            if where in self._counts:
+                self._counts.move_to_end(where)
+                return self._counts[where]
+        found = int(self._select(["count(*)"], where, Sql(""))[0][0])
+        with self._lock:
+            self._counts[where] = found
+            while len(self._counts) > self.COUNTS_KEPT:
+                self._counts.popitem(last=False)
+        return found
+
+    # -- texts --------------------------------------------------------------------------------
+
+    def _texts(self, fids: Sequence[int], query: Query) -> list[bytes]:
+        if not fids:
+            return []
+        other = query.crs is not None and query.crs.upper() not in ("OGC:CRS84", "CRS84")
+        if query.properties is None and not query.skip_geometry and not other:
+            return self._features(fids)
+        parts = self._parts(fids)
+        if query.skip_geometry:
+            shown = [b"null"] * len(parts)
+        elif other and self.schema.geometry_type is not None:
+            shown = to_geojson(self._shapes(fids), self.schema.crs, query.crs)
+        else:
+            shown = [geometry for _, geometry, _ in parts]
+        chosen = [properties for _, _, properties in parts]
+        if query.properties is not None:
+            chosen = [self._subset(text, query.properties) for text in chosen]
+        starts = (start for start, _, _ in parts)
+        return [feature_text(*three) for three in zip(starts, shown, chosen, strict=True)]
+
+    def _subset(self, properties: bytes, names: tuple[str, ...]) -> bytes:
+        if not names:
+            return b"{}"
+        wanted = set(names)
+        return orjson.dumps({k: v for k, v in orjson.loads(properties).items() if k in wanted})
+
+
+def columns_or_all(schema: LayerSchema, columns: Sequence[str] | None) -> list[str]:
+    """Return the asked attributes, checked, or all."""
+    return list(schema.names()) if columns is None else [field_of(schema, name).name for name in columns]
+
+
+def empty_shapes(count: int) -> Geometries:
+    """Return `count` absent geometries."""
+    return np.full(count, None, dtype=object)
+
+
+__all__ = ["Parts", "VersionReader", "columns_or_all", "empty_shapes"]

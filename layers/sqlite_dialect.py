@@ -1,0 +1,110 @@
+"""SQLite's words: R-tree first, then the exact predicate by prepared shapely geometry."""
+
+from __future__ import annotations
+
+import sqlite3
+import unicodedata
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import shapely
+
+from catalog.model import FieldType
+from layers.columns import FID, GEOM, quote
+from layers.geopackage_format import wkb_of
+from layers.sql import Sql, join
+
+PREDICATES: dict[str, Callable[[shapely.Geometry, shapely.Geometry], Any]] = {
+    "intersects": shapely.intersects,
+    "within": shapely.contains,
+    "contains": shapely.within,
+    "touches": shapely.touches,
+    "crosses": shapely.crosses,
+    "overlaps": shapely.overlaps,
+    "equals": shapely.equals,
+    "disjoint": shapely.disjoint,
+}
+"""Predicate of the feature -> the same said of the (prepared) literal, which comes first."""
+
+
+@lru_cache(maxsize=64)
+def _prepared(wkb: bytes) -> shapely.Geometry:
+    geometry = shapely.from_wkb(wkb)
+    shapely.prepare(geometry)
+    return geometry
+
+
+def _relates(predicate: str, blob: bytes | None, wkb: bytes) -> int | None:
+    if blob is None:
+        return None
+    return int(PREDICATES[predicate](_prepared(wkb), shapely.from_wkb(wkb_of(blob))))
+
+
+def fold(text: str | None) -> str | None:
+    """Return the text case-folded for `casei`."""
+    return text.lower() if isinstance(text, str) else text
+
+
+def unaccent(text: str | None) -> str | None:
+    """Return the text without accents for `accenti`."""
+    if not isinstance(text, str):
+        return text
+    bare = (c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
+    return unicodedata.normalize("NFC", "".join(bare))
+
+
+def register_functions(db: sqlite3.Connection) -> None:
+    """Give a connection the functions that `SqliteDialect` uses."""
+    db.create_function("sdg_relates", 3, _relates, deterministic=True)
+    db.create_function("sdg_fold", 1, fold, deterministic=True)
+    db.create_function("sdg_unaccent", 1, unaccent, deterministic=True)
+    db.execute("PRAGMA case_sensitive_like = 1")
+
+
+class SqliteDialect:
+    """See `layers.sql.Dialect`."""
+
+    same = "IS"
+
+    def __init__(self, columns: dict[str, str], table: str, rtree: str) -> None:
+        self._columns = columns
+        self._table = table
+        self._rtree = rtree
+
+    def column(self, name: str) -> str:
+        """Return the quoted column; SQLite compares text by codepoint anyway."""
+        return quote(self._columns[name])
+
+    def value(self, value: Any, kind: FieldType) -> Sql:
+        """Return a parameter."""
+        return Sql("?", (int(value) if kind is FieldType.BOOLEAN else value,))
+
+    def spatial(self, predicate: str, geometry: shapely.Geometry) -> Sql:
+        """Return the R-tree condition with the exact one behind it."""
+        exact = Sql(
+            f"sdg_relates('{predicate}', {self._table}.{GEOM}, ?)", (shapely.to_wkb(geometry, byte_order=1),)
+        )
+        if predicate == "disjoint":
+            return exact
+        if geometry.is_empty:
+            return Sql("(1 = 0)")
+        west, south, east, north = geometry.bounds
+        near = Sql(
+            f"{self._table}.{FID} IN (SELECT id FROM {self._rtree} WHERE maxx >= ? AND minx <= ? "  # noqa: S608
+            "AND maxy >= ? AND miny <= ?)",
+            (west, east, south, north),
+        )
+        return join([near, exact], "AND")
+
+    def like(self, text: Sql, pattern: str, *, fold: bool) -> Sql:
+        """Return a case-sensitive LIKE (the pragma is set on each connection)."""
+        return Sql(f"{text.text} LIKE ? ESCAPE '\\'", (*text.params, pattern))
+
+    def fold(self, text: Sql) -> Sql:
+        """Return a text case-folded."""
+        return Sql(f"sdg_fold({text.text})", text.params)
+
+    def unaccent(self, text: Sql) -> Sql:
+        """Return a text without accents."""
+        return Sql(f"sdg_unaccent({text.text})", text.params)
