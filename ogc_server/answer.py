@@ -1,0 +1,67 @@
+"""What a handler hands back: bytes, media type, validators. Headers are added in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+REVALIDATE = "public, max-age=0, must-revalidate"
+"""Answers about the current version: keep them, but ask us (ETag, 304) each time."""
+PINNED = "public, max-age=3600"
+"""Answers about a numbered version, which never changes."""
+NEVER = "no-store"
+
+
+@dataclass(slots=True)
+class Answer:
+    """One response before compression and conditional handling."""
+
+    body: bytes
+    media: str = "application/json"
+    status: int = 200
+    tag: str = ""
+    cache: str = REVALIDATE
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class NotModifiedError(Exception):
+    """The client already has this representation; raised before the costly part."""
+
+    def __init__(self, tag: str, cache: str) -> None:
+        self.tag = tag
+        self.cache = cache
+        super().__init__(tag)
+
+
+def to_json(value: Any) -> bytes:
+    """Return compact UTF-8 JSON."""
+    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+
+
+def digest(*parts: object) -> str:
+    """Return 32 hex characters over the parts: the same parts, the same tag, in every worker."""
+    hashed = blake2b(digest_size=16)
+    for part in parts:
+        hashed.update(repr(part).encode())
+        hashed.update(b"\x1f")
+    return hashed.hexdigest()
+
+
+def content_tag(body: bytes) -> str:
+    """Return a tag over the bytes, for small answers that are cheap to make."""
+    return blake2b(body, digest_size=16).hexdigest()
+
+
+def link_header(links: list[Mapping[str, Any]]) -> str:
+    """Return an RFC 8288 Link header; titles are left out, as they may be beyond Latin-1."""
+    parts = []
+    for link in links:
+        part = f'<{link["href"]}>; rel="{link["rel"]}"'
+        if link.get("type"):
+            part += f'; type="{link["type"]}"'
+        parts.append(part)
+    return ", ".join(parts)

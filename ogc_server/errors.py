@@ -1,0 +1,55 @@
+"""Errors that only an HTTP door has; the rest of the tree is `catalog.errors`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from catalog.errors import QueryError, SatuDataError
+from catalog.messages import text
+
+
+class ParameterError(QueryError):
+    """A query parameter, header or body that is malformed; `key` names the sentence for people."""
+
+    def __init__(self, key: str, where: str, **params: Any) -> None:
+        self.key = key
+        super().__init__(text(key, "en", **params), where=where, **params)
+
+    def detail_in(self, lang: str) -> str:
+        """Say in `lang` what is wrong with the parameter."""
+        return text(self.key, lang, **self.params)
+
+
+class NotAcceptableError(SatuDataError):
+    """None of the representations we have is one that the client accepts."""
+
+    code: ClassVar[str] = "not-acceptable"
+    http_status: ClassVar[int] = 406
+
+
+class MethodError(SatuDataError):
+    """The resource does not know this HTTP method. `params["allow"]` names those it knows."""
+
+    code: ClassVar[str] = "method"
+    http_status: ClassVar[int] = 405
+
+
+class TooLongError(SatuDataError):
+    """The query string is longer than any sane question."""
+
+    code: ClassVar[str] = "uri-too-long"
+    http_status: ClassVar[int] = 414
+
+
+class TooLargeError(SatuDataError):
+    """The request body is too large."""
+
+    code: ClassVar[str] = "body-too-large"
+    http_status: ClassVar[int] = 413
+
+
+class LayerBrokenError(SatuDataError):
+    """This one layer can not be read now; the others are served."""
+
+    code: ClassVar[str] = "layer-unavailable"
+    http_status: ClassVar[int] = 503

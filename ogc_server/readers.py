@@ -1,0 +1,76 @@
+"""Open layer readers, shared by all requests of this process and closed when nobody needs them.
+
+A reader in use is never closed: requests under way finish on the version they began with, also
+while a new version is swapped in or an old one is pruned.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from catalog.model import VersionInfo
+from layers.contract import LayerReader, LayerStore
+
+type Key = tuple[str, int]
+
+
+@dataclass(slots=True)
+class _Open:
+    reader: LayerReader
+    users: int = 0
+
+
+class Readers:
+    """At most `keep` idle readers stay open, the most recently used ones."""
+
+    def __init__(self, store: LayerStore, keep: int = 256) -> None:
+        self._store = store
+        self._keep = keep
+        self._open: OrderedDict[Key, _Open] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def lease(self, info: VersionInfo) -> Iterator[LayerReader]:
+        """Yield the reader of a version; opening errors reach the caller."""
+        key = (info.layer_id, info.version)
+        entry = self._take(key) or self._add(key, self._store.reader(info))
+        try:
+            yield entry.reader
+        finally:
+            self._give_back(entry)
+
+    def _take(self, key: Key) -> _Open | None:
+        with self._lock:
+            entry = self._open.get(key)
+            if entry is not None:
+                entry.users += 1
+                self._open.move_to_end(key)
+            return entry
+
+    def _add(self, key: Key, reader: LayerReader) -> _Open:
+        with self._lock:
+            entry = self._open.setdefault(key, _Open(reader))
+            entry.users += 1
+        if entry.reader is not reader:  # another thread was faster
+            reader.close()
+        return entry
+
+    def _give_back(self, entry: _Open) -> None:
+        with self._lock:
+            entry.users -= 1
+            idle = [key for key, one in self._open.items() if one.users == 0] if len(self._open) > self._keep else []
+            surplus = [self._open.pop(key) for key in idle[: len(self._open) - self._keep]]
+        for one in surplus:
+            one.reader.close()
+
+    def close(self) -> None:
+        """Close all; only when the server stops."""
+        with self._lock:
+            entries = list(self._open.values())
+            self._open.clear()
+        for entry in entries:
+            entry.reader.close()

@@ -1,0 +1,106 @@
+"""bbox and geometries brought from the door's CRS to the storage CRS (x, y)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from pygeofilter import ast, values
+
+from ogc_server.crs import CRS84, Crs, storage, transformer
+from ogc_server.errors import ParameterError
+from ogc_server.parameters import Numbers
+
+_STEPS = 21
+type Box = tuple[float, float, float, float]
+
+
+def to_storage(shape: Any, crs: Crs, storage_code: str, where: str) -> Any:
+    """Return a geometry in storage CRS, x, y order; ParameterError when it has no place there."""
+    if shape is None or shape.is_empty:
+        raise ParameterError("query.filter-geometry", where, reason="EMPTY")
+    target = storage(storage_code)
+
+    def move(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        x, y = points[:, 0], points[:, 1]
+        if crs.swapped:
+            x, y = y, x
+        if crs.geographic and (np.abs(y) > 90).any():
+            raise ParameterError("query.filter-geometry", where, reason="|latitude| > 90")
+        if crs.code != target.code:
+            x, y = transformer(crs.code, target.code).transform(x, y)
+        return np.column_stack([x, y])
+
+    moved = shapely.transform(shapely.force_2d(shape), move)
+    if not np.isfinite(shapely.get_coordinates(moved)).all():
+        raise ParameterError("query.filter-geometry", where, reason="CRS")
+    return moved
+
+
+def boxes(box: Numbers, crs: Crs, where: str = "bbox") -> list[Box]:
+    """Return the box as one or two x, y boxes in `crs`: two when it crosses the antimeridian."""
+    west, south, east, north = box
+    if crs.swapped:
+        west, south, east, north = south, west, north, east
+    shown = ",".join(f"{number:g}" for number in box)
+    if south > north:
+        raise ParameterError("query.bbox-order", where, value=shown)
+    if not crs.geographic:
+        if west > east:
+            raise ParameterError("query.bbox-order", where, value=shown)
+        return [(west, south, east, north)]
+    if max(abs(south), abs(north)) > 90 or max(abs(west), abs(east)) > 180:
+        raise ParameterError("query.bbox-range", where, value=shown)
+    if west > east:
+        return [(west, south, 180.0, north), (-180.0, south, east, north)]
+    return [(west, south, east, north)]
+
+
+def bbox_query(box: Numbers, crs: Crs, storage_code: str) -> tuple[Box | None, Any]:
+    """Return (envelope in storage CRS, exact condition or None) of a bbox in `crs`.
+
+    A box crossing the antimeridian is a condition of two boxes; a box whose edges bend in the
+    storage CRS is its envelope (for the index) and the bent outline (for exactness).
+    """
+    parts = boxes(box, crs)
+    target = storage(storage_code)
+    plain = crs.code == target.code or (crs.geographic and target.geographic and _same_datum(crs, target))
+    if plain and len(parts) == 1:
+        return parts[0], None
+    shapes = [shapely.box(*part) if plain else _bent(part, crs, target.code) for part in parts]
+    conditions = [
+        ast.GeometryIntersects(ast.Attribute("geometry"), values.Geometry(shapely.geometry.mapping(shape)))
+        for shape in shapes
+    ]
+    if len(shapes) == 1:
+        west, south, east, north = shapes[0].bounds
+        return (west, south, east, north), conditions[0]
+    return None, ast.Or(*conditions)
+
+
+def _same_datum(one: Crs, other: Crs) -> bool:
+    return {one.code, other.code} <= {"OGC:CRS84", "EPSG:4326"}
+
+
+def _bent(part: Box, crs: Crs, target: str) -> Any:
+    west, south, east, north = part
+    width = max(east - west, north - south) / _STEPS
+    outline = shapely.segmentize(shapely.box(west, south, east, north), width) if width > 0 else shapely.Point(west, south)
+    points = shapely.get_coordinates(outline)
+    x, y = transformer(crs.code, target).transform(points[:, 0], points[:, 1])
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise ParameterError("query.bbox-outside", "bbox", value=",".join(f"{number:g}" for number in part))
+    moved = shapely.set_coordinates(outline, np.column_stack([x, y]))
+    return moved if moved.is_valid else shapely.make_valid(moved)
+
+
+def record_box(box: Numbers) -> list[Box]:
+    """Return a bbox in CRS84 for records and collections, where envelopes are compared."""
+    return boxes(box, CRS84)
+
+
+def overlaps(one: Box, other: Box) -> bool:
+    """Tell whether two boxes share a point."""
+    return one[0] <= other[2] and other[0] <= one[2] and one[1] <= other[3] and other[1] <= one[3]
