@@ -16,6 +16,7 @@ from benchmarks.measure import wait_for
 from tests.servers import free_port
 
 HOUSE = Path(__file__).resolve().parents[1]
+CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 VENV = HOUSE / ".tools" / "peers"
 
 
@@ -109,8 +110,9 @@ def _pygeoapi_config(dsn: str, port: int) -> dict[str, object]:
     base = f"http://127.0.0.1:{port}"
     return {
         "server": {
-            "bind": {"host": "127.0.0.1", "port": port}, "url": base, "mimetype": "application/json; charset=UTF-8",
-            "encoding": "utf-8", "gzip": False, "languages": ["en-US"], "map": {"url": base, "attribution": "-"},
+            "bind": {"host": "127.0.0.1", "port": port}, "url": base,
+            "mimetype": "application/json; charset=UTF-8", "encoding": "utf-8", "gzip": False,
+            "languages": ["en-US"], "map": {"url": base, "attribution": "-"},
             "limits": {"default_items": 10, "max_items": 10000}, "admin": False,
         },
         "logging": {"level": "ERROR"},
@@ -122,8 +124,9 @@ def _pygeoapi_config(dsn: str, port: int) -> dict[str, object]:
         },
         "resources": {
             "desa": {
-                "type": "collection", "title": "desa", "description": "desa", "keywords": ["desa"], "links": [],
-                "extents": {"spatial": {"bbox": [94, -12, 142, 7], "crs": "http://www.opengis.net/def/crs/OGC/1.3/CRS84"}},
+                "type": "collection", "title": "desa", "description": "desa", "keywords": ["desa"],
+                "links": [],
+                "extents": {"spatial": {"bbox": [94, -12, 142, 7], "crs": CRS84}},
                 "providers": [{
                     "type": "feature", "name": "PostgreSQL", "id_field": "ogc_fid", "table": "desa",
                     "geom_field": "geom",

@@ -34,7 +34,10 @@ type: arcgis
 url: http://127.0.0.1:{port}/arcgis/rest/services/desa/FeatureServer
 produsen_data: Badan Informasi Geospasial
 layers:
-  - {{remote: "0", id: desa, title: {{id: Batas desa, en: Village boundaries}}, region_code: {{field: KDEPUM, scheme: kemendagri, vintage: 2025}}}}
+  - remote: "0"
+    id: desa
+    title: {{id: Batas desa, en: Village boundaries}}
+    region_code: {{field: KDEPUM, scheme: kemendagri, vintage: 2025}}
 """
 SETTINGS = "harvest: {allow_networks: [127.0.0.0/8], contact: bench@example.org}\n"
 
@@ -90,11 +93,14 @@ def harvest(folder: Path, parquet: Path, cache: Path, report: Report) -> None:
     with peers.process(server, folder):
         measure.wait_for(f"http://127.0.0.1:{port}/arcgis/rest/services/desa/FeatureServer/0?f=json", 600)
         with measure.stopwatch() as elapsed:
+            command = satudata(folder, "harvest", "bench-desa", "--json")
             done = subprocess.run(
-                ["/usr/bin/env", "time", "-v", *satudata(folder, "harvest", "bench-desa", "--json")]
-                if shutil.which("time") else satudata(folder, "harvest", "bench-desa", "--json"),
-                capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(HOUSE)}, cwd=folder, check=False,
-            )  # fmt: skip
+                ["time", "-v", *command] if shutil.which("time") else command,
+                capture_output=True,
+                text=True,
+                env={**os.environ, "PYTHONPATH": str(HOUSE)},
+                cwd=folder,
+            )
             seconds = elapsed()
     if done.returncode:
         raise SystemExit(f"harvest failed:\n{done.stdout}\n{done.stderr}")
