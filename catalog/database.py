@@ -1,0 +1,153 @@
+"""The one relational database: engine, migrations, transactions, and what the two dialects differ in."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from catalog import tables
+from catalog.errors import ConfigError, StorageFullError
+from catalog.secrets import redact
+
+_MIGRATIONS = Path(__file__).resolve().parent / "migrations"
+_MIGRATION_LOCK = 0x5A7D_0001
+_BUSY_MILLISECONDS = 30_000
+
+
+class Database:
+    """An engine with short read and write transactions. Safe for threads and processes."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = _engine(url)
+        # SQLite: a write takes the write lock at its start, never in the middle, so that it waits
+        # (busy timeout) instead of failing on a lock upgrade.
+        self._writer = self.engine.execution_options(begin="IMMEDIATE")
+        self.dialect = self.engine.dialect.name
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Yield a connection that sees one consistent state."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """Yield a connection in one transaction; any error rolls all of it back."""
+        try:
+            with self._writer.begin() as connection:
+                yield connection
+        except OperationalError as error:
+            if _is_full(error):
+                raise StorageFullError(str(error.orig)) from error
+            raise
+
+    def migrate(self) -> None:
+        """Bring the schema to the newest revision; several processes may do so at once."""
+        config = _alembic_config()
+        script = ScriptDirectory.from_config(config)
+        with self.read() as connection:
+            if _revision(connection) == script.get_current_head():
+                return
+        with self.write() as connection:
+            if self.dialect == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+            config.attributes["connection"] = connection
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                raise ConfigError(
+                    f"the database is of another version of this program: {error}",
+                    where=redact(str(self.engine.url)),
+                    hint="Use the newest release, or restore the backup made before the upgrade.",
+                ) from error
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+def upsert(table: sa.Table, rows: Sequence[Mapping[str, Any]], dialect: str) -> sa.Insert:
+    """Return `INSERT ... ON CONFLICT (primary key) DO UPDATE` for some rows of equal keys."""
+    key = [column.name for column in table.primary_key.columns]
+    made = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    made = made.values(list(rows))
+    changed = {name: made.excluded[name] for name in rows[0] if name not in key}
+    return made.on_conflict_do_update(index_elements=key, set_=changed)
+
+
+def bump(connection: sa.Connection) -> None:
+    """Tell the servers that something they show has changed; call last in a transaction."""
+    # Last, because on PostgreSQL this row is locked until commit and all writers pass here.
+    counter = tables.counters
+    connection.execute(
+        counter.update().where(counter.c.name == "generation").values(value=counter.c.value + 1)
+    )
+
+
+def _engine(url: str) -> sa.Engine:
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise ConfigError("the database URL can not be read", where="satudata.yml: database") from error
+    if parsed.drivername == "sqlite":
+        return _sqlite_engine(parsed)
+    if parsed.drivername in {"postgresql", "postgresql+psycopg"}:
+        return sa.create_engine(
+            parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=5, max_overflow=20,
+            connect_args={"options": "-c timezone=UTC"},
+        )  # fmt: skip
+    raise ConfigError(
+        f"unknown database type {parsed.drivername!r}",
+        hint="Use sqlite:///path or postgresql+psycopg://user@host/name.",
+    )
+
+
+def _sqlite_engine(url: sa.URL) -> sa.Engine:
+    if not url.database or url.database == ":memory:":
+        raise ConfigError(
+            "an in-memory SQLite database can not be shared by workers", hint="Use sqlite:///path."
+        )
+    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, pool_size=5, max_overflow=50)
+
+    @sa.event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, so DDL is transactional too
+        for pragma in (
+            f"busy_timeout = {_BUSY_MILLISECONDS}", "journal_mode = WAL", "synchronous = NORMAL",
+            "foreign_keys = ON",
+        ):  # fmt: skip
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('begin', 'DEFERRED')}")
+
+    return engine
+
+
+def _alembic_config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _is_full(error: OperationalError) -> bool:
+    return "disk is full" in str(error.orig) or getattr(error.orig, "sqlstate", "") == "53100"

@@ -1,0 +1,1 @@
+"""Migrations of the catalog database, packaged with it and run when it is opened."""

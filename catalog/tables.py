@@ -1,0 +1,234 @@
+"""The tables of the catalog: one model for SQLite (embedded) and PostgreSQL (grown).
+
+Rules that must hold whatever the code does stand here as constraints: one running run per source,
+one current version per layer. The audit log's append-only triggers stand in the first migration.
+Change a table only together with a new migration; a test holds the two equal.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+Json = sa.JSON().with_variant(JSONB(), "postgresql")
+# Ordered by code point on both databases, so that sorting and prefix ranges agree.
+Key = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+
+class UtcTime(sa.types.TypeDecorator[datetime]):
+    """An aware instant; kept in UTC. SQLite has no zones, so there the zone is put back on read."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Turn an aware instant (a naive one is taken as UTC) into what the database keeps."""
+        if value is None:
+            return None
+        aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+        in_utc = aware.astimezone(UTC)
+        return in_utc.replace(tzinfo=None) if dialect.name == "sqlite" else in_utc
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
+        """Return the instant aware and in UTC."""
+        if value is None:
+            return None
+        aware: datetime = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return aware.astimezone(UTC)
+
+
+Column = sa.Column
+
+counters = sa.Table(
+    "counters", metadata,
+    Column("name", sa.Text, primary_key=True),
+    Column("value", sa.BigInteger, nullable=False),
+)  # fmt: skip
+
+runs = sa.Table(
+    "runs", metadata,
+    Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    Column("id", Key, nullable=False, unique=True),
+    Column("source_id", Key, nullable=False),
+    Column("state", sa.Text, nullable=False),
+    Column("phase", sa.Text, nullable=False),
+    Column("trigger", sa.Text, nullable=False),
+    Column("worker", sa.Text, nullable=False),
+    Column("started", UtcTime, nullable=False),
+    Column("finished", UtcTime),
+    Column("heartbeat", UtcTime, nullable=False),
+    Column("lease_until", UtcTime, nullable=False),
+    Column("lease_seconds", sa.Float, nullable=False),
+    Column("cancel_requested", sa.Boolean, nullable=False),
+    Column("reason", sa.Text, nullable=False),
+    Column("code", sa.Text, nullable=False),
+    Column("details", Json, nullable=False),
+    sa.Index("ix_runs_source_id", "source_id", "number"),
+    sa.Index(
+        "uq_runs_running", "source_id", unique=True,
+        sqlite_where=sa.text("state = 'running'"), postgresql_where=sa.text("state = 'running'"),
+    ),
+)  # fmt: skip
+
+run_layers = sa.Table(
+    "run_layers", metadata,
+    Column("run_id", Key, sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("layer_id", Key, primary_key=True),
+    Column("expected", sa.BigInteger),
+    *(
+        Column(name, sa.BigInteger, nullable=False)
+        for name in ("seen", "added", "updated", "unchanged", "removed", "failed", "repaired")
+    ),
+)  # fmt: skip
+
+run_errors = sa.Table(
+    "run_errors", metadata,
+    Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    Column("run_id", Key, sa.ForeignKey("runs.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("layer_id", Key, nullable=False),
+    Column("code", sa.Text, nullable=False),
+    Column("message", sa.Text, nullable=False),
+    Column("remote_id", sa.Text, nullable=False),
+    Column("url", sa.Text, nullable=False),
+    Column("severity", sa.Text, nullable=False),
+)  # fmt: skip
+
+datasets = sa.Table(
+    "datasets", metadata,
+    Column("id", Key, primary_key=True),
+    Column("uuid", sa.Text, nullable=False),
+    Column("source_id", Key, nullable=False),
+    Column("remote_id", Key, nullable=False),
+    Column("kind", sa.Text, nullable=False),
+    Column("rank", sa.Integer, nullable=False),
+    Column("harvested", Json, nullable=False),
+    Column("overlay", Json, nullable=False),
+    Column("overlay_base", Json, nullable=False),  # what the source said when a field was edited
+    Column("run_id", Key, nullable=False),
+    Column("created", UtcTime, nullable=False),
+    Column("updated", UtcTime, nullable=False),
+    Column("missing_since", UtcTime),
+    Column("withdrawn_at", UtcTime),
+    Column("withdrawn_reason", sa.Text, nullable=False),
+    # Merged values kept once more, for search, sort and facets only:
+    Column("title_key", Key, nullable=False),
+    Column("produsen_data", sa.Text, nullable=False),
+    Column("access", sa.Text, nullable=False),
+    Column("west", sa.Float),
+    Column("south", sa.Float),
+    Column("east", sa.Float),
+    Column("north", sa.Float),
+    Column("time_start", UtcTime),
+    Column("time_end", UtcTime),
+    sa.Index("ix_datasets_source_id", "source_id", "remote_id"),
+    sa.Index("ix_datasets_title_key", "title_key", "id"),
+    sa.Index("ix_datasets_updated", "updated", "id"),
+)  # fmt: skip
+
+dataset_keywords = sa.Table(
+    "dataset_keywords", metadata,
+    Column("dataset_id", Key, sa.ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True),
+    Column("keyword", Key, primary_key=True),
+    sa.Index("ix_dataset_keywords_keyword", "keyword", "dataset_id"),
+)  # fmt: skip
+
+# The text index: one row per dataset and word. A plain table searches alike on both databases, and
+# no input of a person is ever read as query syntax.
+dataset_terms = sa.Table(
+    "dataset_terms", metadata,
+    Column("dataset_id", Key, sa.ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True),
+    Column("term", Key, primary_key=True),
+    Column("weight", sa.Integer, nullable=False),
+    sa.Index("ix_dataset_terms_term", "term", "dataset_id", "weight"),
+)  # fmt: skip
+
+# What tells that two sources hold the same dataset: service links and declared identifiers.
+dataset_marks = sa.Table(
+    "dataset_marks", metadata,
+    Column("dataset_id", Key, sa.ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True),
+    Column("mark", Key, primary_key=True),
+    sa.Index("ix_dataset_marks_mark", "mark", "dataset_id"),
+)  # fmt: skip
+
+versions = sa.Table(
+    "versions", metadata,
+    Column("layer_id", Key, primary_key=True),
+    Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    Column("state", sa.Text, nullable=False),
+    Column("reason", sa.Text, nullable=False),
+    Column("run_id", Key, nullable=False),
+    Column("info", Json, nullable=False),
+    Column("published", UtcTime),
+    sa.Index(
+        "uq_versions_current", "layer_id", unique=True,
+        sqlite_where=sa.text("state = 'current'"), postgresql_where=sa.text("state = 'current'"),
+    ),
+)  # fmt: skip
+
+audit = sa.Table(
+    "audit", metadata,
+    Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    Column("at", UtcTime, nullable=False),
+    Column("action", sa.Text, nullable=False),
+    Column("subject", Key, nullable=False),
+    Column("actor", sa.Text, nullable=False),
+    Column("details", Json, nullable=False),
+    sa.Index("ix_audit_subject", "subject", "number"),
+)  # fmt: skip
+
+region_sets = sa.Table(
+    "region_sets", metadata,
+    Column("scheme", Key, primary_key=True),
+    Column("vintage", sa.Integer, primary_key=True, autoincrement=False),
+    Column("source", sa.Text, nullable=False),
+    Column("loaded", UtcTime, nullable=False),
+    Column("rows", sa.Integer, nullable=False),
+)  # fmt: skip
+
+regions = sa.Table(
+    "regions", metadata,
+    Column("scheme", Key, primary_key=True),
+    Column("vintage", sa.Integer, primary_key=True, autoincrement=False),
+    Column("code", Key, primary_key=True),
+    Column("level", sa.Text, nullable=False),
+    Column("name", sa.Text, nullable=False),
+    Column("parent", Key),
+    sa.Index("ix_regions_parent", "scheme", "vintage", "parent", "code"),
+)  # fmt: skip
+
+crosswalk_sets = sa.Table(
+    "crosswalk_sets", metadata,
+    Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    Column("from_scheme", Key, nullable=False),
+    Column("from_vintage", sa.Integer, nullable=False),
+    Column("to_scheme", Key, nullable=False),
+    Column("to_vintage", sa.Integer, nullable=False),
+    Column("source", sa.Text, nullable=False),
+    Column("loaded", UtcTime, nullable=False),
+    Column("rows", sa.Integer, nullable=False),
+    sa.UniqueConstraint("from_scheme", "from_vintage", "to_scheme", "to_vintage", name="uq_crosswalk_sets"),
+)  # fmt: skip
+
+crosswalk = sa.Table(
+    "crosswalk", metadata,
+    Column("set_number", sa.Integer, sa.ForeignKey("crosswalk_sets.number", ondelete="CASCADE"),
+           primary_key=True),
+    Column("from_code", Key, primary_key=True),
+    Column("to_code", Key, primary_key=True),
+    Column("share", sa.Float),
+    Column("share_back", sa.Float),
+    Column("quality", sa.Text, nullable=False),
+    sa.Index("ix_crosswalk_to_code", "set_number", "to_code"),
+)  # fmt: skip
