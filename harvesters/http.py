@@ -206,7 +206,7 @@ class HttpClient:
         error = state.outcome.exception() if state.outcome else None
         told = error.params.get("retry_after") if isinstance(error, TransientSourceError) else None
         first = self.settings.backoff_seconds
-        seconds = wait_exponential_jitter(initial=first, max=MAX_BACKOFF, jitter=first)(state)
+        seconds = wait_exponential_jitter(multiplier=first, max=MAX_BACKOFF, jitter=first)(state)
         log.info("try %s failed: %s", state.attempt_number, error)
         return max(seconds, float(told)) if told is not None else seconds
 
