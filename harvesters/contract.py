@@ -7,7 +7,7 @@ A third party adds one by an entry point in the group `satudata.harvesters`:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -42,6 +42,8 @@ class Listing:
     ids: tuple[str, ...] | None = None
     window: bool = False
     stage: str = ""
+    certain: bool = False
+    """`stage` alone proves that the content is the same (ETag, edit date): an equal one is not fetched."""
 
 
 @dataclass(slots=True)
@@ -97,6 +99,8 @@ class RemoteDataset:
     content: FeatureContent | RasterContent | None = None
     unchanged: bool = False
     """The source said "not modified" (304): nothing to fetch; the current version stays."""
+    keep: dict[str, Any] = field(default_factory=dict)
+    """What to remember with the version (ETag...); `Harvester.previous` gives it back next time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,14 @@ class Probe:
     title: str = ""
     version: str = ""
     details: dict[str, Any] = field(default_factory=dict)
+
+
+type Previous = Callable[[str, LayerConfig], Mapping[str, Any]]
+"""Given a collection id and its configuration: the `keep` of the version that is live.
+
+Set by the engine before `probe`. Empty when there is no version, or when the configuration has
+changed since (then everything must be fetched again).
+"""
 
 
 class Harvester(ABC):
@@ -118,6 +130,7 @@ class Harvester(ABC):
         self.source = source
         self.http = http
         self.options: Any = self.options_model.model_validate(source.options)
+        self.previous: Previous = lambda collection_id, layer: {}
 
     @abstractmethod
     def probe(self) -> Probe:
