@@ -194,3 +194,21 @@ def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
             ctx.ensure_object(App).as_json = True
 
     return click.option("--json", is_flag=True, expose_value=False, callback=remember)(function)
+
+
+def lang_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--lang`; eager, so that `--lang en --help` is English."""
+
+    def remember(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
+        if value:
+            ctx.ensure_object(App).lang = value
+
+    option = click.option(
+        "--lang",
+        type=click.Choice(LANGS),
+        envvar="SATUDATA_LANG",
+        is_eager=True,
+        expose_value=False,
+        callback=remember,
+    )
+    return option(function)

@@ -7,7 +7,8 @@ from typing import Any
 import click
 import yaml
 
-from catalog.store import Dataset, SearchQuery
+from catalog.datasets import Dataset
+from catalog.search import SearchQuery
 from cli.app import App, Command, Group, json_option, pass_app
 
 _COLUMNS = ("id", "title", "kind", "produsen_data", "version", "count", "updated_at")

@@ -8,8 +8,8 @@ import click
 
 from catalog.errors import ConfigError, SatuDataError
 from catalog.model import RunState
+from catalog.runs import Run
 from catalog.sources import SourceConfig
-from catalog.store import Run
 from cli.app import App, Command, json_option, pass_app
 from cli.progress import HarvestProgress
 from harvesters.engine import Engine

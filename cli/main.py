@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from catalog.messages import LANGS
 from cli import (
     ckan,
     dataset,
@@ -21,7 +20,7 @@ from cli import (
     serve,
     source,
 )
-from cli.app import App, Group, json_option
+from cli.app import App, Group, json_option, lang_option
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": None})
@@ -29,16 +28,14 @@ from cli.app import App, Group, json_option
     "--config", "config_dir", type=click.Path(path_type=Path), envvar="SATUDATA_CONFIG", default="config"
 )
 @click.option("--data", "data_dir", type=click.Path(path_type=Path), envvar="SATUDATA_DATA", default="data")
-@click.option("--lang", type=click.Choice(LANGS), envvar="SATUDATA_LANG")
+@lang_option
 @json_option
 @click.version_option(package_name="satudata-geo", prog_name="satudata")
 @click.pass_context
-def main(ctx: click.Context, config_dir: Path, data_dir: Path, lang: str | None) -> None:
+def main(ctx: click.Context, config_dir: Path, data_dir: Path) -> None:
     """Set up what all commands share."""
     app = ctx.ensure_object(App)
     app.config_dir, app.data_dir = config_dir.absolute(), data_dir.absolute()
-    if lang:
-        app.lang = lang
 
 
 for module in (ckan, dataset, demo, doctor, harvest, publish, runs, sample, schedule, schema, serve, source):

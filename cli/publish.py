@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from catalog.errors import NotFoundError
-from catalog.store import VersionEntry
+from catalog.versions import VersionEntry
 from cli.app import App, Command, json_option, pass_app
 
 

@@ -23,9 +23,7 @@ def schema(app: App, folder: Path | None) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in schemas.items():
-        (folder / f"{name}.schema.json").write_bytes(
-            orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n"
-        )
+        (folder / name).write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
     app.say("cli.schema.written", count=len(schemas), folder=folder)
 
 
