@@ -26,7 +26,7 @@ def _localized(value: Any) -> Any:
 
 
 DatasetId = Annotated[str, Field(pattern=_ID, max_length=120), AfterValidator(_no_version)]
-LocalizedText = Annotated[Localized, BeforeValidator(_localized)]
+LocalizedText = Annotated[Localized, BeforeValidator(_localized, json_schema_input_type=str | Localized)]
 
 
 class Strict(BaseModel):
