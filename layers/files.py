@@ -65,4 +65,6 @@ class LayerFiles:
         if not self.folder.is_dir():
             return []
         found = self.folder.glob(f"*{suffix}")
-        return sorted(int(p.name.removesuffix(suffix)) for p in found if p.name.removesuffix(suffix).isdecimal())
+        return sorted(
+            int(p.name.removesuffix(suffix)) for p in found if p.name.removesuffix(suffix).isdecimal()
+        )

@@ -38,18 +38,16 @@ class Extent:
 def extent(staging: Staging) -> Extent:
     """Measure what is staged."""
     boxes = "min(minx), min(miny), max(maxx), max(maxy), min(w), min(s), max(e), max(n)"
-    found = staging.db.execute(f"SELECT {boxes} FROM item").fetchone()  # noqa: S608
+    found = staging.db.execute(f"SELECT {boxes} FROM item").fetchone()
     first = last = None
     if staging.schema.time_field is not None:
         column = staging.columns[staging.schema.names().index(staging.schema.time_field)]
-        first, last = staging.db.execute(f"SELECT min({column}), max({column}) FROM item").fetchone()  # noqa: S608
+        first, last = staging.db.execute(f"SELECT min({column}), max({column}) FROM item").fetchone()
     bounds = None if found[0] is None else found[:4]
     return Extent(bounds, None if found[0] is None else found[4:], (first, last))
 
 
-def build_gpkg(
-    path: Path, table: str, columns: dict[str, str], staging: Staging, bounds: BBox | None
-) -> int:
+def build_gpkg(path: Path, table: str, columns: dict[str, str], staging: Staging, bounds: BBox | None) -> int:
     """Write the GeoPackage and return its row count; fid is 1..N in id order."""
     schema = staging.schema
     db = sqlite3.connect(path, isolation_level=None)
@@ -65,7 +63,7 @@ def build_gpkg(
         _copy(db, table, columns, staging)
         db.execute("COMMIT")
         db.execute("DETACH DATABASE stage")
-        count, last = db.execute(f"SELECT count(*), max(fid) FROM {quote(table)}").fetchone()  # noqa: S608
+        count, last = db.execute(f"SELECT count(*), max(fid) FROM {quote(table)}").fetchone()
         _index(db, table, schema, columns, count)
         if count != (last or 0):
             raise PublishError(f"row numbers are not 1 to {count}", where=path.name)
@@ -81,13 +79,15 @@ def _copy(db: sqlite3.Connection, table: str, columns: dict[str, str], staging: 
         ours, theirs = [GEOM, *ours], ["geom", *theirs]
     into, names = ", ".join(quote(c) for c in ours), ", ".join(theirs)
     db.execute(
-        f"INSERT INTO main.{quote(table)} ({into}) SELECT {names} FROM stage.item ORDER BY {staging.order}"  # noqa: S608
+        f"INSERT INTO main.{quote(table)} ({into}) SELECT {names} FROM stage.item ORDER BY {staging.order}"
     )
     if schema.geometry_type is not None:
         create_rtree(db, table)
-        numbered = f"SELECT row_number() OVER (ORDER BY {staging.order}), minx, maxx, miny, maxy FROM stage.item"  # noqa: S608
+        numbered = (
+            f"SELECT row_number() OVER (ORDER BY {staging.order}), minx, maxx, miny, maxy FROM stage.item"
+        )
         db.execute(
-            f"INSERT INTO main.{quote(rtree(table))} SELECT * FROM ({numbered}) WHERE minx IS NOT NULL"  # noqa: S608
+            f"INSERT INTO main.{quote(rtree(table))} SELECT * FROM ({numbered}) WHERE minx IS NOT NULL"
         )
 
 
@@ -114,9 +114,7 @@ def _index(
 def build_texts(texts: Path, index: Path, staging: Staging) -> tuple[int, str]:
     """Write the GeoJSON texts and their index; return count and checksum."""
     count, integer_ids = 0, staging.schema.integer_ids
-    rows = staging.db.execute(
-        f"SELECT id, geojson, properties, hash FROM item ORDER BY {staging.order}"  # noqa: S608
-    )
+    rows = staging.db.execute(f"SELECT id, geojson, properties, hash FROM item ORDER BY {staging.order}")
     with TextsWriter(texts, index) as out:
         for feature_id, geojson, properties, digest in rows:
             out.add(head(feature_id, integer_ids), geojson, properties, digest)

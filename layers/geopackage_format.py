@@ -48,8 +48,22 @@ CREATE TABLE gpkg_metadata_reference (reference_scope TEXT NOT NULL, table_name 
   CONSTRAINT crmr_mpi_fk FOREIGN KEY (md_parent_id) REFERENCES gpkg_metadata(id));
 """  # noqa: E501
 _UNDEFINED = [
-    ("Undefined cartesian SRS", -1, "NONE", -1, "undefined", "undefined cartesian coordinate reference system"),
-    ("Undefined geographic SRS", 0, "NONE", 0, "undefined", "undefined geographic coordinate reference system"),
+    (
+        "Undefined cartesian SRS",
+        -1,
+        "NONE",
+        -1,
+        "undefined",
+        "undefined cartesian coordinate reference system",
+    ),
+    (
+        "Undefined geographic SRS",
+        0,
+        "NONE",
+        0,
+        "undefined",
+        "undefined geographic coordinate reference system",
+    ),
 ]
 
 
@@ -130,9 +144,7 @@ def put_schema(db: sqlite3.Connection, table: str, schema: LayerSchema) -> None:
 
 def get_schema(db: sqlite3.Connection) -> LayerSchema:
     """Return the schema that `put_schema` kept; PublishError when there is none."""
-    row = db.execute(
-        "SELECT metadata FROM gpkg_metadata WHERE md_standard_uri = ?", (SCHEMA_URI,)
-    ).fetchone()
+    row = db.execute("SELECT metadata FROM gpkg_metadata WHERE md_standard_uri = ?", (SCHEMA_URI,)).fetchone()
     if row is None:
         raise PublishError("the GeoPackage does not hold its schema: it was not written by us")
     return _SCHEMA.validate_json(row[0])
@@ -141,7 +153,9 @@ def get_schema(db: sqlite3.Connection) -> LayerSchema:
 def set_bounds(db: sqlite3.Connection, table: str, bounds: tuple[float, float, float, float] | None) -> None:
     """Record the layer's extent in its stored CRS."""
     box = bounds or (None, None, None, None)
-    db.execute("UPDATE gpkg_contents SET min_x=?, min_y=?, max_x=?, max_y=? WHERE table_name=?", (*box, table))
+    db.execute(
+        "UPDATE gpkg_contents SET min_x=?, min_y=?, max_x=?, max_y=? WHERE table_name=?", (*box, table)
+    )
 
 
 def create_rtree(db: sqlite3.Connection, table: str) -> None:
@@ -181,7 +195,9 @@ def create_rtree_triggers(db: sqlite3.Connection, table: str) -> None:
             f"INSERT INTO {tree} VALUES (NEW.{fid}, {box('NEW')})")  # fmt: skip
     trigger("update2", f"UPDATE OF {geom}", f"{same} AND {empty}", drop)
     trigger("update5", "UPDATE", f"{other} AND {full}", f"{drop}; {put}")
-    trigger("update4", "UPDATE", f"{other} AND {empty}", f"DELETE FROM {tree} WHERE id IN (OLD.{fid}, NEW.{fid})")
+    trigger(
+        "update4", "UPDATE", f"{other} AND {empty}", f"DELETE FROM {tree} WHERE id IN (OLD.{fid}, NEW.{fid})"
+    )
     trigger("delete", "DELETE", f"OLD.{geom} NOT NULL", drop)
 
 

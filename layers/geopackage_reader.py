@@ -56,7 +56,7 @@ class GeoPackageReader(VersionReader):
 
     def _select(self, columns: Sequence[str], where: Sql, tail: Sql) -> list[tuple[Any, ...]]:
         condition = f" WHERE {where.text}" if where else ""
-        text = f"SELECT {', '.join(columns)} FROM {self._table}{condition} {tail.text}"  # noqa: S608
+        text = f"SELECT {', '.join(columns)} FROM {self._table}{condition} {tail.text}"
         try:
             return self.db.execute(text, (*where.params, *tail.params)).fetchall()
         except (sqlite3.OperationalError, OverflowError) as error:
@@ -72,20 +72,20 @@ class GeoPackageReader(VersionReader):
 
     def _shapes(self, fids: Sequence[int]) -> Geometries:
         marks = ",".join("?" * len(fids))
-        sql = f"SELECT {FID}, {GEOM} FROM {self._table} WHERE {FID} IN ({marks})"  # noqa: S608
+        sql = f"SELECT {FID}, {GEOM} FROM {self._table} WHERE {FID} IN ({marks})"
         found = dict(self.db.execute(sql, tuple(fids)).fetchall())
         return shapes_of([found[fid] for fid in fids])
 
     def _fid_before(self, feature_id: str) -> int:
         if not self.schema.integer_ids:
-            sql = f"SELECT {FID} FROM {self._table} WHERE {ID} <= ? ORDER BY {ID} DESC LIMIT 1"  # noqa: S608
+            sql = f"SELECT {FID} FROM {self._table} WHERE {ID} <= ? ORDER BY {ID} DESC LIMIT 1"
             row = self.db.execute(sql, (feature_id,)).fetchone()
             return int(row[0]) if row else 0
-        sql = f"SELECT {FID} FROM {self._table} WHERE {ID} = ?"  # noqa: S608
+        sql = f"SELECT {FID} FROM {self._table} WHERE {ID} = ?"
         row = self.db.execute(sql, (feature_id,)).fetchone()
         if row is None:
             number = int(feature_id) if feature_id.removeprefix("-").isdecimal() else 0
-            sql = f"SELECT count(*) FROM {self._table} WHERE CAST({ID} AS INTEGER) <= ?"  # noqa: S608
+            sql = f"SELECT count(*) FROM {self._table} WHERE CAST({ID} AS INTEGER) <= ?"
             row = self.db.execute(sql, (number,)).fetchone()
         return int(row[0])
 
@@ -99,15 +99,12 @@ class GeoPackageReader(VersionReader):
         spatial = geometry and self.schema.geometry_type is not None
         chosen = [ID, *([GEOM] if spatial else []), *(self._columns[n] for n in names)]
         listed = ", ".join(quote(c) for c in chosen)
-        sql = f"SELECT {listed} FROM {self._table} WHERE {FID} BETWEEN ? AND ? ORDER BY {FID}"  # noqa: S608
+        sql = f"SELECT {listed} FROM {self._table} WHERE {FID} BETWEEN ? AND ? ORDER BY {FID}"
         skip = 2 if spatial else 1
         for first in range(1, self.info.count + 1, size):
             rows = self.db.execute(sql, (first, first + size - 1)).fetchall()
             attributes = [
-                {
-                    n: v if p else native(v, kinds[n])
-                    for n, p, v in zip(names, plain, row[skip:], strict=True)
-                }
+                {n: v if p else native(v, kinds[n]) for n, p, v in zip(names, plain, row[skip:], strict=True)}
                 for row in rows
             ]
             shapes = shapes_of([row[1] for row in rows]) if spatial else None
@@ -116,7 +113,7 @@ class GeoPackageReader(VersionReader):
     def hashes(self, integer_ids: bool, *, step: int = 5000) -> Iterator[tuple[str, bytes]]:
         """Stream (id, content hash) in the id order of a schema with these ids."""
         order = f"CAST({ID} AS INTEGER), {ID}" if integer_ids else ID
-        sql = f"SELECT {ID}, {FID} FROM {self._table} ORDER BY {order}"  # noqa: S608
+        sql = f"SELECT {ID}, {FID} FROM {self._table} ORDER BY {order}"
         cursor = self.db.execute(sql)
         while rows := cursor.fetchmany(step):
             for feature_id, fid in rows:
@@ -158,7 +155,7 @@ def stored_schema(path: Path, table: str) -> tuple[LayerSchema, int]:
     """Return the schema and the count that a stored version holds itself."""
     db = open_readonly(path)
     try:
-        count = db.execute(f"SELECT max({FID}) FROM {quote(table)}").fetchone()[0]  # noqa: S608
+        count = db.execute(f"SELECT max({FID}) FROM {quote(table)}").fetchone()[0]
         return get_schema(db), int(count or 0)
     finally:
         db.close()

@@ -111,7 +111,9 @@ class GeoPackageWriter:
         written, checksum = build_texts(texts, index, self._staging)
         count = build_gpkg(gpkg, self.layer_id, self._columns, self._staging, span.bounds)
         if count != written or count != self.count():
-            raise PublishError(f"{count} rows and {written} texts of {self.count()} staged", where=self.layer_id)
+            raise PublishError(
+                f"{count} rows and {written} texts of {self.count()} staged", where=self.layer_id
+            )
         renamed = {name: column for name, column in self._columns.items() if name != column}
         return VersionInfo(
             layer_id=self.layer_id, version=version, kind="feature" if self.schema.geometry_type else "table",
@@ -144,5 +146,3 @@ class GeoPackageWriter:
     def close(self) -> None:
         """Let go of the staging file, which stays for a later run."""
         self._staging.close()
-
-

@@ -17,4 +17,6 @@ def open_store(settings: Settings, *, clock: Clock = utc_now) -> LayerStore:
         from layers.postgis import PostgisStore
 
         return PostgisStore(settings.layers.replace("+psycopg", "", 1), clock=clock)
-    raise ConfigError(f"layers: {settings.layers.split(':')[0]}: is not a store; use postgresql:// or leave it out")
+    raise ConfigError(
+        f"layers: {settings.layers.split(':')[0]}: is not a store; use postgresql:// or leave it out"
+    )

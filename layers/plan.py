@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
@@ -11,14 +10,14 @@ from typing import Any
 import shapely
 
 from catalog.errors import QueryError
-from catalog.model import FieldDef, FieldType, LayerSchema
+from catalog.model import FieldType, LayerSchema
 from layers.columns import FID, ID, quote
 from layers.contract import Query
 from layers.crs import crs_of
 from layers.filters import translate
+from layers.lookup import field_of, literal
 from layers.sql import FALSE, Dialect, Sql, join
 from layers.tokens import Sort, Token
-from layers.values import BadValueError, boolean_value, date_value, datetime_value, integer_value, real_value
 
 MAX_IDS = 10_000
 
@@ -30,16 +29,6 @@ class Plan:
     where: Sql
     sort: Sort
     order: str
-
-
-def field_of(schema: LayerSchema, name: str) -> FieldDef:
-    """Return the attribute's definition; QueryError names the nearest one."""
-    for candidate in schema.fields:
-        if candidate.name == name:
-            return candidate
-    near = difflib.get_close_matches(name, schema.names(), n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(schema.names()[:20])}"
-    raise QueryError(f"no property {name!r}; {hint}")
 
 
 def make_plan(schema: LayerSchema, query: Query, dialect: Dialect) -> Plan:
@@ -81,37 +70,6 @@ def beyond(plan: Plan, token: Token, fid: int, schema: LayerSchema, dialect: Dia
             equal.append(Sql(f"{column} IS NULL"))
     choices.append(join([*equal, Sql(f"{quote(FID)} > ?", (fid,))], "AND"))
     return join(choices, "OR")
-
-
-def literal(column: FieldDef, raw: Any, dialect: Dialect) -> Sql:
-    """Return a value (or its text) as a parameter of the column's type; QueryError otherwise."""
-    try:
-        return dialect.value(parse_value(column, raw), column.type)
-    except (BadValueError, ValueError) as error:
-        raise QueryError(f"{raw!r} does not fit property {column.name!r} of type {column.type}") from error
-
-
-def parse_value(column: FieldDef, raw: Any) -> Any:
-    """Return the stored form of a value given as text or as JSON."""
-    kind = column.type
-    if kind is FieldType.TEXT:
-        if not isinstance(raw, str) or "\0" in raw:
-            raise BadValueError("expected text")
-        return raw
-    if kind is FieldType.INTEGER:
-        return integer_value(_number(raw))
-    if kind is FieldType.REAL:
-        return real_value(_number(raw))
-    if kind is FieldType.BOOLEAN:
-        words = {"true": True, "false": False}
-        return words[raw.lower()] if isinstance(raw, str) and raw.lower() in words else boolean_value(raw)
-    return date_value(raw) if kind is FieldType.DATE else datetime_value(raw)
-
-
-def _number(raw: Any) -> Any:
-    if not isinstance(raw, str):
-        return raw
-    return int(raw) if raw.strip().lstrip("+-").isdecimal() else float(raw)
 
 
 def _ids(ids: tuple[str, ...] | None) -> Sql:

@@ -96,7 +96,9 @@ class Preparer:
             raise BadValueError(f"id: {error}") from None
         if not feature_id or len(feature_id) > MAX_ID:
             raise BadValueError(f"id: must have 1 to {MAX_ID} characters")
-        if self.schema.integer_ids and not (feature_id.removeprefix("-").isdecimal() and len(feature_id) < 19):
+        if self.schema.integer_ids and not (
+            feature_id.removeprefix("-").isdecimal() and len(feature_id) < 19
+        ):
             raise BadValueError("id: must be an integer in this layer")
         return feature_id
 

@@ -16,7 +16,8 @@ from catalog.model import LayerSchema, VersionInfo
 from layers.columns import FID, ID, quote
 from layers.contract import FeatureBatch, Geometries, Page, Query
 from layers.crs import to_geojson
-from layers.plan import Plan, beyond, field_of, make_plan
+from layers.lookup import field_of
+from layers.plan import Plan, beyond, make_plan
 from layers.sql import Dialect, Sql, join
 from layers.texts import feature_text
 from layers.tokens import Token, decode, encode

@@ -31,16 +31,11 @@ def join(parts: Iterable[Sql], word: str) -> Sql:
     given = [p for p in parts if p]
     if len(given) < 2:
         return given[0] if given else Sql("")
-    return Sql(
-        "(" + f" {word} ".join(p.text for p in given) + ")", tuple(v for p in given for v in p.params)
-    )
+    return Sql("(" + f" {word} ".join(p.text for p in given) + ")", tuple(v for p in given for v in p.params))
 
 
 class Dialect(Protocol):
     """What a store must say in its own words."""
-
-    same: str
-    """Null-safe equality."""
 
     def column(self, name: str) -> str:
         """Return the SQL of an attribute's column, text in codepoint order."""
@@ -54,8 +49,16 @@ class Dialect(Protocol):
         """Return the condition `feature <predicate> geometry` (shapely's name), both in the stored CRS."""
         ...
 
-    def like(self, text: Sql, pattern: str, *, fold: bool) -> Sql:
-        """Return a LIKE with `%`, `_` and backslash, case-sensitive, or both sides folded."""
+    def like(self, text: Sql, pattern: str) -> Sql:
+        """Return a LIKE with `%`, `_` and backslash, case-sensitive."""
+        ...
+
+    def real(self, number: Sql) -> Sql:
+        """Return a number as floating point, so that arithmetic is the same everywhere."""
+        ...
+
+    def day(self, date: Sql, *, last: bool) -> Sql:
+        """Return the first or last millisecond (UTC) of a date, comparable with a DATETIME."""
         ...
 
     def fold(self, text: Sql) -> Sql:

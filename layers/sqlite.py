@@ -26,7 +26,9 @@ def storage_errors(where: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in _FULL:
             raise StorageFullError("the disk is full; what was staged is kept", where=where) from error
-        raise PublishError(f"the layer file can not be written or read: {error.strerror}", where=where) from error
+        raise PublishError(
+            f"the layer file can not be written or read: {error.strerror}", where=where
+        ) from error
 
 
 def open_readonly(path: Path) -> sqlite3.Connection:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -12,6 +11,7 @@ import shapely
 
 from catalog.model import FieldType
 from layers.columns import FID, GEOM, quote
+from layers.fold import folded, unaccented
 from layers.geopackage_format import wkb_of
 from layers.sql import Sql, join
 
@@ -41,31 +41,20 @@ def _relates(predicate: str, blob: bytes | None, wkb: bytes) -> int | None:
     return int(PREDICATES[predicate](_prepared(wkb), shapely.from_wkb(wkb_of(blob))))
 
 
-def fold(text: str | None) -> str | None:
-    """Return the text case-folded for `casei`."""
-    return text.lower() if isinstance(text, str) else text
-
-
-def unaccent(text: str | None) -> str | None:
-    """Return the text without accents for `accenti`."""
-    if not isinstance(text, str):
-        return text
-    bare = (c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
-    return unicodedata.normalize("NFC", "".join(bare))
+def _text(change: Callable[[str], str]) -> Callable[[Any], Any]:
+    return lambda value: change(value) if isinstance(value, str) else None
 
 
 def register_functions(db: sqlite3.Connection) -> None:
     """Give a connection the functions that `SqliteDialect` uses."""
     db.create_function("sdg_relates", 3, _relates, deterministic=True)
-    db.create_function("sdg_fold", 1, fold, deterministic=True)
-    db.create_function("sdg_unaccent", 1, unaccent, deterministic=True)
+    db.create_function("sdg_fold", 1, _text(folded), deterministic=True)
+    db.create_function("sdg_unaccent", 1, _text(unaccented), deterministic=True)
     db.execute("PRAGMA case_sensitive_like = 1")
 
 
 class SqliteDialect:
     """See `layers.sql.Dialect`."""
-
-    same = "IS"
 
     def __init__(self, columns: dict[str, str], table: str, rtree: str) -> None:
         self._columns = columns
@@ -91,13 +80,21 @@ class SqliteDialect:
             return Sql("(1 = 0)")
         west, south, east, north = geometry.bounds
         near = Sql(
-            f"{self._table}.{FID} IN (SELECT id FROM {self._rtree} WHERE maxx >= ? AND minx <= ? "  # noqa: S608
+            f"{self._table}.{FID} IN (SELECT id FROM {self._rtree} WHERE maxx >= ? AND minx <= ? "
             "AND maxy >= ? AND miny <= ?)",
             (west, east, south, north),
         )
         return join([near, exact], "AND")
 
-    def like(self, text: Sql, pattern: str, *, fold: bool) -> Sql:
+    def real(self, number: Sql) -> Sql:
+        """Return a number as REAL."""
+        return Sql(f"CAST({number.text} AS REAL)", number.params)
+
+    def day(self, date: Sql, *, last: bool) -> Sql:
+        """Return a date's text made an instant's."""
+        return Sql(f"({date.text} || '{'T23:59:59.999Z' if last else 'T00:00:00.000Z'}')", date.params)
+
+    def like(self, text: Sql, pattern: str) -> Sql:
         """Return a case-sensitive LIKE (the pragma is set on each connection)."""
         return Sql(f"{text.text} LIKE ? ESCAPE '\\'", (*text.params, pattern))
 

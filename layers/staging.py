@@ -39,7 +39,7 @@ class Staging:
         self._srs, self._point = srs_id(schema.crs) if schema.geometry_type else 0, is_point(schema)
         names = [*_FIRST, *self.columns, *_LAST]
         marks = ",".join("?" * len(names))
-        self._insert = f"INSERT INTO item ({','.join(names)}) VALUES ({marks})"  # noqa: S608
+        self._insert = f"INSERT INTO item ({','.join(names)}) VALUES ({marks})"
         self.db = self._open()
         if not self._fits():
             self.db.close()
@@ -156,7 +156,9 @@ class Staging:
 
     def ids(self) -> Iterator[tuple[str, bytes]]:
         """Stream (id, hash) in id order."""
-        rows: Iterator[tuple[str, bytes]] = self.db.execute(f"SELECT id, hash FROM item ORDER BY {self.order}")  # noqa: S608
+        rows: Iterator[tuple[str, bytes]] = self.db.execute(
+            f"SELECT id, hash FROM item ORDER BY {self.order}"
+        )
         return rows
 
     def missing(self, ids: Sequence[str], *, step: int = 5000) -> list[str]:

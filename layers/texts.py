@@ -23,7 +23,9 @@ import orjson
 from catalog.errors import PublishError
 
 MAGIC = b"SDGTXT01"
-RECORD = np.dtype([("start", "<u8"), ("geometry", "<u8"), ("properties", "<u8"), ("end", "<u8"), ("hash", "V16")])
+RECORD = np.dtype(
+    [("start", "<u8"), ("geometry", "<u8"), ("properties", "<u8"), ("end", "<u8"), ("hash", "V16")]
+)
 _MIDDLE = b',"properties":'
 
 
