@@ -1,0 +1,193 @@
+"""A small HTTP server on loopback whose answers a test writes; and WFS and CSW that misbehave."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, urlsplit
+from xml.sax.saxutils import escape
+
+from lxml import etree
+
+
+@dataclass
+class Asked:
+    """One request: `params` have lower-case names, `xml` is the parsed body of a POST."""
+
+    path: str
+    params: dict[str, str]
+    body: bytes = b""
+
+    @property
+    def xml(self) -> etree._Element:
+        return etree.fromstring(self.body)
+
+
+@dataclass
+class Answer:
+    """What to send back."""
+
+    body: bytes | str
+    type: str = "text/xml"
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def serve(app: Callable[[Asked], Answer]) -> Iterator[str]:
+    """Serve `app` while in the context; yields the base URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _do(self) -> None:
+            parts = urlsplit(self.path)
+            params = {k.lower(): v for k, v in parse_qsl(parts.query, keep_blank_values=True)}
+            length = int(self.headers.get("Content-Length") or 0)
+            answer = app(Asked(parts.path, params, self.rfile.read(length)))
+            body = answer.body.encode() if isinstance(answer.body, str) else answer.body
+            self.send_response(answer.status)
+            self.send_header("Content-Type", answer.type)
+            self.send_header("Content-Length", str(len(body)))
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = _do  # noqa: N815 - names of the standard library
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+EXCEPTION = """<ows:ExceptionReport xmlns:ows="http://www.opengis.net/ows/1.1" version="2.0.0">
+<ows:Exception exceptionCode="NoApplicableCode"><ows:ExceptionText>{}</ows:ExceptionText></ows:Exception>
+</ows:ExceptionReport>"""
+
+
+@dataclass
+class BadWfs:
+    """A WFS with switches. `count` features `desa.1`... with a code, a name and a point."""
+
+    count: int = 25
+    geojson: bool = True
+    count_default: int | None = None
+    ignores_start: bool = False
+    cap: int | None = None
+    sorts: bool = True
+    broken: tuple[int, ...] = ()
+    truncated_above: int | None = None
+    hits_unknown: bool = False
+    counts_as: list[int] = field(default_factory=list)
+    srs: str = "urn:ogc:def:crs:EPSG::4326"
+    latitude_first: bool = True
+    random_ids: bool = False
+    exceptions_http_200: bool = True
+    capabilities: str | None = None
+    asked: list[dict[str, str]] = field(default_factory=list)
+
+    def __call__(self, asked: Asked) -> Answer:
+        self.asked.append(asked.params)
+        request = asked.params.get("request", "")
+        if request == "GetCapabilities":
+            return Answer(self.capabilities or self._capabilities())
+        if request == "DescribeFeatureType":
+            return Answer(_XSD)
+        return self._features(asked.params)
+
+    def _features(self, params: dict[str, str]) -> Answer:
+        if params.get("sortby") and not self.sorts:
+            return self._exception("sortBy is not supported")
+        total = self.counts_as.pop(0) if self.counts_as else self.count
+        if params.get("resulttype") == "hits":
+            return Answer(self._gml([], "unknown" if self.hits_unknown else str(total)))
+        start = 0 if self.ignores_start else int(params.get("startindex") or 0)
+        wanted = int(params.get("count") or params.get("maxfeatures") or 10**6)
+        wanted = min(wanted, self.cap or wanted, self.count_default or wanted)
+        numbers = list(range(1, total + 1))[start : start + wanted]
+        if set(numbers) & set(self.broken):
+            return self._exception("Geometry of a feature can not be encoded")
+        json_wanted = "json" in params.get("outputformat", "")
+        body = self._json(numbers, total) if json_wanted else self._gml(numbers, str(total))
+        if self.truncated_above is not None and len(numbers) > self.truncated_above:
+            body = body[: len(body) // 2]
+        return Answer(body, "application/json" if json_wanted else "text/xml")
+
+    def _exception(self, text: str) -> Answer:
+        return Answer(EXCEPTION.format(text), status=200 if self.exceptions_http_200 else 400)
+
+    def _id(self, number: int) -> str:
+        return f"desa.fid-{id(object()):x}_{len(self.asked)}" if self.random_ids else f"desa.{number}"
+
+    def _json(self, numbers: list[int], total: int) -> str:
+        features = [
+            {
+                "type": "Feature", "id": self._id(n),
+                "properties": {"kode": f"00{n:03d}", "nama": f"Desa {n}"},
+                "geometry": {"type": "Point", "coordinates": [107 + n / 1000, -7.0]},
+            }
+            for n in numbers
+        ]  # fmt: skip
+        return json.dumps({"type": "FeatureCollection", "numberMatched": total, "features": features})
+
+    def _gml(self, numbers: list[int], matched: str) -> str:
+        def position(n: int) -> str:
+            lon, lat = f"{107 + n / 1000}", "-7.0"
+            return f"{lat} {lon}" if self.latitude_first else f"{lon} {lat}"
+
+        srs = f'srsName="{self.srs}"' if self.srs else ""
+        members = "".join(
+            f'<wfs:member><a:desa gml:id="{self._id(n)}"><a:geom><gml:Point {srs} gml:id="g{n}">'
+            f"<gml:pos>{position(n)}</gml:pos></gml:Point></a:geom><a:kode>00{n:03d}</a:kode>"
+            f"<a:nama>Desa {n}</a:nama></a:desa></wfs:member>"
+            for n in numbers
+        )
+        return (
+            '<?xml version="1.0"?><wfs:FeatureCollection xmlns:wfs="http://www.opengis.net/wfs/2.0" '
+            'xmlns:gml="http://www.opengis.net/gml/3.2" xmlns:a="http://a.example" '
+            f'numberMatched="{matched}" numberReturned="{len(numbers)}">{members}</wfs:FeatureCollection>'
+        )
+
+    def _capabilities(self) -> str:
+        formats = ["application/gml+xml; version=3.2", *(["application/json"] if self.geojson else [])]
+        values = "".join(f"<ows:Value>{escape(f)}</ows:Value>" for f in formats)
+        limit = (
+            f'<ows:Constraint name="CountDefault"><ows:NoValues/><ows:DefaultValue>{self.count_default}'
+            "</ows:DefaultValue></ows:Constraint>"
+            if self.count_default
+            else ""
+        )
+        return f"""<wfs:WFS_Capabilities xmlns:wfs="http://www.opengis.net/wfs/2.0"
+ xmlns:ows="http://www.opengis.net/ows/1.1" xmlns:xlink="http://www.w3.org/1999/xlink" version="2.0.0">
+ <ows:ServiceIdentification><ows:Title>WFS uji</ows:Title></ows:ServiceIdentification>
+ <ows:OperationsMetadata><ows:Operation name="GetFeature"><ows:DCP><ows:HTTP>
+  <ows:Get xlink:href="http://salah.example.go.id/wfs"/></ows:HTTP></ows:DCP>
+  <ows:Parameter name="outputFormat"><ows:AllowedValues>{values}</ows:AllowedValues></ows:Parameter>
+  {limit}</ows:Operation></ows:OperationsMetadata>
+ <wfs:FeatureTypeList><wfs:FeatureType><wfs:Name>a:desa</wfs:Name><wfs:Title></wfs:Title>
+  <wfs:DefaultCRS>{self.srs or "urn:ogc:def:crs:EPSG::4326"}</wfs:DefaultCRS>
+  <ows:WGS84BoundingBox><ows:LowerCorner>107 -7</ows:LowerCorner><ows:UpperCorner>108 -7</ows:UpperCorner>
+  </ows:WGS84BoundingBox></wfs:FeatureType></wfs:FeatureTypeList></wfs:WFS_Capabilities>"""
+
+
+_XSD = """<xsd:schema xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:a="http://a.example"
+ xmlns:gml="http://www.opengis.net/gml/3.2" targetNamespace="http://a.example">
+ <xsd:complexType name="desaType"><xsd:complexContent><xsd:extension base="gml:AbstractFeatureType">
+ <xsd:sequence><xsd:element name="kode" type="xsd:string"/><xsd:element name="nama" type="xsd:string"/>
+ <xsd:element name="geom" type="gml:PointPropertyType"/></xsd:sequence></xsd:extension></xsd:complexContent>
+ </xsd:complexType><xsd:element name="desa" type="a:desaType"/></xsd:schema>"""
