@@ -24,6 +24,7 @@ from harvesters.arcgis_content import ArcGISContent, Question
 from harvesters.arcgis_layer import Attributes, Case, LayerInfo, read_layer
 from harvesters.contract import Harvester, Listing, Options, Probe, RemoteDataset
 from harvesters.http import HttpClient
+from harvesters.naming import slug
 
 _GROUPS = {"Group Layer", "Raster Layer", "Raster Catalog Layer", "Annotation Layer"}
 
@@ -70,9 +71,14 @@ class ArcgisHarvester(Harvester):
 
     def datasets(self) -> Iterator[RemoteDataset | ItemError]:
         """Yield one dataset per chosen layer; a layer that can not be described is an item error."""
+        taken: set[str] = set()
         for remote, layer in self._chosen():
             try:
-                yield self._dataset(remote, layer)
+                dataset = self._dataset(remote, layer)
+                if dataset.collection_id in taken:  # two layers of one service may share a name
+                    dataset.collection_id = slug(f"{dataset.collection_id}-{remote}")
+                taken.add(dataset.collection_id)
+                yield dataset
             except AuthSourceError:
                 raise
             except SourceError as e:
@@ -132,12 +138,17 @@ class ArcgisHarvester(Harvester):
         )
         return RemoteDataset(
             remote_id=remote,
-            collection_id=layer.id or _slug(self.source.id, info.name),
+            collection_id=self._collection(layer, info.name),
             kind="table" if info.geometry_type is None else "feature",
             record=_record(info, url, question),
             layer=layer,
             content=ArcGISContent(self._client, info, attributes, question),
         )
+
+    def _collection(self, layer: LayerConfig, name: str) -> str:
+        if layer.remote == "*" or layer.id is None:
+            return slug(f"{layer.id or self.source.id}-{name}")
+        return layer.id
 
 
 def _wkid(crs: str | None, source_id: str) -> int:
@@ -156,10 +167,6 @@ def _time_field(info: LayerInfo, attributes: Attributes) -> str | None:
 
 def _known(code: RegionCode | None, attributes: Attributes) -> RegionCode | None:
     return code if code and code.field in {f.name for f in attributes.fields} else None
-
-
-def _slug(*parts: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")[:120].rstrip("-")
 
 
 def _record(info: LayerInfo, url: str, question: Question) -> DatasetRecord:
