@@ -1,0 +1,222 @@
+"""The main road as a user walks it: sample, harvest over HTTP, publish, roll back, serve, doctor."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.servers import free_port
+from tests.servers.ours import HOUSE, Deployment, environment
+
+DATASETS = {
+    "contoh-bahaya-banjir",
+    "contoh-batas-desa",
+    "contoh-batas-kabupaten",
+    "contoh-batas-kecamatan",
+    "contoh-batas-provinsi",
+    "contoh-fasilitas",
+    "contoh-kode-wilayah",
+    "contoh-logistik",
+    "contoh-penerima-bantuan",
+    "contoh-zona-banjir",
+}
+
+
+@contextmanager
+def upstream(deployment: Deployment, port: int) -> Iterator[None]:
+    """The sample upstream, where the sources expect it."""
+    child = subprocess.Popen(
+        deployment.command("sample", "serve", "--port", str(port)), cwd=deployment.folder, env=environment(),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        for _ in range(200):
+            try:
+                requests.get(f"http://127.0.0.1:{port}/", timeout=5)
+                break
+            except requests.ConnectionError:
+                time.sleep(0.1)
+        yield
+    finally:
+        child.terminate()
+        child.wait(10)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """The shipped configuration, its sample harvested; the upstream on a free port."""
+    deployment = Deployment(tmp_path_factory.mktemp("road"))
+    shutil.copytree(HOUSE / "config", deployment.config)
+    port = free_port()
+    for file in (deployment.config / "sources").glob("*.yml"):
+        file.write_text(file.read_text("utf-8").replace("127.0.0.1:8765", f"127.0.0.1:{port}"), "utf-8")
+    deployment.run("sample", "generate")
+    with upstream(deployment, port):
+        rows = deployment.json("harvest", "--all")
+        assert {row["state"] for row in rows} == {"ok"}, rows
+        yield deployment
+
+
+def test_the_sample_is_all_there(shop: Deployment) -> None:
+    assert {row["id"] for row in shop.json("dataset", "list")} == DATASETS
+    for row in shop.json("runs"):
+        assert row["state"] == "ok"
+        assert row["expected"] == row["seen"]
+        assert row["failed"] == 0
+
+
+def test_a_second_harvest_is_unchanged_and_keeps_the_steward_s_edit(shop: Deployment) -> None:
+    shop.run("dataset", "edit", "contoh-batas-desa", "frekuensi=Tahunan", "--note", "surat 12/2026")
+    assert shop.json("harvest", "contoh-batas")[0]["state"] == "unchanged"
+    shown = shop.json("dataset", "show", "contoh-batas-desa")
+    assert shown["record"]["frekuensi"] == "Tahunan"
+    assert shown["provenance"]["frekuensi"] == "overlay"
+
+
+def test_a_dry_run_changes_nothing(shop: Deployment) -> None:
+    before = shop.json("dataset", "show", "contoh-batas-desa")["versions"]
+    shop.run("harvest", "contoh-batas", "--dry-run")
+    assert shop.json("dataset", "show", "contoh-batas-desa")["versions"] == before
+
+
+def test_preview_shows_fields_and_rows_and_stores_nothing(shop: Deployment) -> None:
+    shown = shop.json("source", "preview", "contoh-batas", "--rows", "2")
+    assert shown[0]["count"] > 0
+    assert len(shown[0]["rows"]) == 2
+    assert "KDEPUM" in shown[0]["fields"]
+
+
+def test_sources_are_listed_and_checked(shop: Deployment) -> None:
+    listed = shop.json("source", "list")
+    assert {"big-batas-desa", "contoh-batas"} <= {row["id"] for row in listed}
+    assert all(row["enabled"] is False for row in listed if row["id"].startswith(("big-", "bnpb-", "bmkg-")))
+    assert {row["state"] for row in shop.json("source", "check")} == {"ok"}
+
+
+def test_every_shipped_source_is_sound(shop: Deployment) -> None:
+    ids = [row["id"] for row in shop.json("source", "list")]
+    rows = shop.json("source", "check", "--offline", *ids)
+    assert [row for row in rows if row["state"] != "ok"] == []
+
+
+def test_a_wrong_key_names_file_line_and_the_nearest_right_key(shop: Deployment, tmp_path: Path) -> None:
+    file = tmp_path / "salah.yml"
+    file.write_text("id: salah\ntype: file\nurl: x.csv\nprodusen_dta: BPS\nlayers:\n  - remote: '*'\n")
+    done = shop.run("source", "add", str(file), check=False)
+    assert done.returncode == 2
+    assert "salah.yml:4" in done.stderr
+    assert "produsen_data" in done.stderr
+
+
+def test_an_unknown_source_says_what_there_is(shop: Deployment) -> None:
+    done = shop.run("harvest", "contoh-bats", "--json", check=False)
+    error = json.loads(done.stderr)["error"]
+    assert done.returncode == 1
+    assert error["code"] == "not-found"
+    assert "contoh-batas" in error["hint"]
+
+
+def test_search_and_rollback_without_an_older_version(shop: Deployment) -> None:
+    found = shop.json("dataset", "search", "lumbung")
+    assert [item["id"] for item in found["items"]] == ["contoh-logistik"]
+    done = shop.run("rollback", "contoh-logistik", check=False)
+    assert done.returncode == 1
+    assert "older" in done.stderr
+
+
+def test_a_new_version_can_be_rolled_back_and_the_old_one_pruned(shop: Deployment) -> None:
+    csv = shop.data / "sample" / "kode-wilayah.csv"
+    kept = csv.read_text("utf-8")
+    lines = kept.splitlines(keepends=True)
+    csv.write_text(
+        "".join([*lines[:-1], lines[-1].replace(lines[-1].split(",")[2], "Desa Ubah", 1)]), "utf-8"
+    )
+    assert shop.json("harvest", "contoh-kode-wilayah")[0]["state"] == "ok"
+    shop.run("rollback", "contoh-kode-wilayah", "--reason", "salah nama")
+    states = {
+        v["version"]: v["state"] for v in shop.json("dataset", "show", "contoh-kode-wilayah")["versions"]
+    }
+    assert states[1] == "current"
+    assert states[2] != "current"
+    csv.write_text(kept, "utf-8")
+
+
+def test_doctor_finds_the_installation_sound(shop: Deployment) -> None:
+    findings = shop.json("doctor", "--verify")
+    assert [f for f in findings if f["state"] == "error"] == []
+
+
+def test_doctor_finds_a_version_that_was_tampered_with(shop: Deployment, tmp_path: Path) -> None:
+    copy = Deployment(tmp_path)
+    shutil.copytree(shop.config, copy.config)
+    shutil.copytree(shop.data, copy.data)
+    file = next((copy.data / "layers" / "contoh-fasilitas").glob("*.gpkg"))
+    os.chmod(file, 0o644)
+    file.write_bytes(file.read_bytes()[:-4096])
+    findings = copy.json("doctor", "--verify", check=False)
+    assert any(f["state"] == "error" and "contoh-fasilitas" in f["check"] for f in findings)
+
+
+def test_schema_files_are_written_for_editors(shop: Deployment, tmp_path: Path) -> None:
+    shop.run("schema", "--write", str(tmp_path))
+    schema = json.loads((tmp_path / "source.schema.json").read_text())
+    assert "produsen_data" in schema["properties"]
+
+
+def test_two_workers_serve_the_sample_and_see_a_change_within_five_seconds(shop: Deployment) -> None:
+    with shop.serving(workers=2) as base:
+        listed = requests.get(f"{base}/collections?f=json", timeout=10).json()["collections"]
+        assert {c["id"] for c in listed} >= DATASETS - {"contoh-bahaya-banjir"}
+        shop.run("dataset", "edit", "contoh-fasilitas", "title={id: Judul Baru, en: New title}")
+        deadline = time.monotonic() + 5
+        titles: set[str] = set()
+        while time.monotonic() < deadline:
+            answers = [
+                requests.get(f"{base}/collections/contoh-fasilitas?f=json&lang=id", timeout=10)
+                for _ in range(12)
+            ]
+            titles = {answer.json()["title"] for answer in answers}
+            if titles == {"Judul Baru"}:
+                break
+        assert titles == {"Judul Baru"}, "every worker tells the new title"
+        shop.run("dataset", "edit", "contoh-fasilitas", "title=")
+
+
+def test_demo_runs_the_whole_road_and_ends_cleanly(tmp_path: Path) -> None:
+    deployment = Deployment(tmp_path)
+    shutil.copytree(HOUSE / "config", deployment.config)
+    upstream_port, port = free_port(), free_port()
+    file = deployment.config / "sources" / "sample-batas.yml"
+    file.write_text(file.read_text("utf-8").replace("127.0.0.1:8765", f"127.0.0.1:{upstream_port}"), "utf-8")
+    with (tmp_path / "demo.log").open("wb") as log:
+        child = subprocess.Popen(
+            deployment.command("demo", "--port", str(port), "--workers", "1"),
+            stdout=log, stderr=log, cwd=tmp_path, env=environment(),
+        )  # fmt: skip
+        try:
+            for _ in range(600):
+                assert child.poll() is None, (tmp_path / "demo.log").read_text()
+                try:
+                    answer = requests.get(
+                        f"http://127.0.0.1:{port}/collections/contoh-batas-desa/items?f=json", timeout=5
+                    )
+                    break
+                except requests.ConnectionError:
+                    time.sleep(0.1)
+            assert answer.json()["numberMatched"] == 80
+        finally:
+            child.send_signal(signal.SIGINT)
+            child.wait(30)
+    assert f"http://127.0.0.1:{port}" in (tmp_path / "demo.log").read_text()
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"http://127.0.0.1:{upstream_port}/", timeout=2)
