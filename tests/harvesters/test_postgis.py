@@ -122,7 +122,8 @@ def test_what_changes_while_we_read_is_not_seen_and_changes_the_stage(villages) 
         assert again.stage != listing.stage
         assert content.listing().stage == again.stage
     finally:
-            with psycopg.connect(villages) as other:
+        content.close()
+        with psycopg.connect(villages) as other:
             other.execute(
                 "INSERT INTO desa SELECT 1000, kode, nama, luas, diubah, aktif, catatan, geom"
                 " FROM desa LIMIT 1"
