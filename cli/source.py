@@ -15,6 +15,7 @@ from catalog.model import ItemError
 from catalog.sources import SourceConfig
 from cli.app import App, Command, Group, json_option, pass_app
 from harvesters.contract import FeatureContent, Harvester, RemoteDataset
+from harvesters.file_place import in_data
 from harvesters.http import HttpClient
 from harvesters.registry import check, harvester_class
 
@@ -97,7 +98,8 @@ def _check_all(config: SourceConfig) -> None:
 
 def _harvester(app: App, config: SourceConfig) -> Harvester:
     _check_all(config)
-    return harvester_class(config.type)(config, HttpClient(app.settings.harvest, config))
+    placed = in_data(config, app.data_dir)
+    return harvester_class(config.type)(placed, HttpClient(app.settings.harvest, placed))
 
 
 def _probe(app: App, config: SourceConfig) -> str:
