@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ from catalog.errors import ConfigError, StorageFullError
 from catalog.secrets import redact
 
 _MIGRATIONS = Path(__file__).resolve().parent / "migrations"
-_MIGRATION_LOCK = 0x5A7D_0001
 _BUSY_MILLISECONDS = 30_000
 
 
@@ -62,8 +62,7 @@ class Database:
             if _revision(connection) == script.get_current_head():
                 return
         with self.write() as connection:
-            if self.dialect == "postgresql":
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+            lock(connection, "migrate")
             config.attributes["connection"] = connection
             try:
                 command.upgrade(config, "head")
@@ -86,6 +85,13 @@ def upsert(table: sa.Table, rows: Sequence[Mapping[str, Any]], dialect: str) -> 
     made = made.values(list(rows))
     changed = {name: made.excluded[name] for name in rows[0] if name not in key}
     return made.on_conflict_do_update(index_elements=key, set_=changed)
+
+
+def lock(connection: sa.Connection, name: str) -> None:
+    """Hold a named lock until the transaction ends (SQLite has one writer at a time anyway)."""
+    if connection.dialect.name == "postgresql":
+        number = int.from_bytes(sha256(name.encode()).digest()[:8], "big", signed=True)
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
 
 
 def bump(connection: sa.Connection) -> None:

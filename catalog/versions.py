@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from catalog.audit import AuditLog
 from catalog.clock import Clock
-from catalog.database import Database, bump
+from catalog.database import Database, bump, lock
 from catalog.errors import CancelledRunError, NotFoundError, PublishError
 from catalog.model import RunState, VersionInfo
 from catalog.tables import runs, versions
@@ -155,7 +155,7 @@ class VersionBook:
         reason: str,
         run_id: str = "",
     ) -> VersionInfo:
-        _lock_layer(connection, layer_id)
+        lock(connection, f"versions:{layer_id}")
         row = self._expect(connection, layer_id, version, allowed)
         was = connection.scalar(
             sa.select(versions.c.version).where(
@@ -239,10 +239,3 @@ def _fence(connection: sa.Connection, run_id: str) -> None:
     state = connection.scalar(sa.select(runs.c.state).where(runs.c.id == run_id).with_for_update())
     if state is not None and state != RunState.RUNNING:
         raise CancelledRunError(f"run {run_id} has ended ({state}); nothing was published")
-
-
-def _lock_layer(connection: sa.Connection, layer_id: str) -> None:
-    """Let two moves of one layer's pointer follow each other (SQLite has one writer anyway)."""
-    connection.execute(
-        sa.select(versions.c.version).where(versions.c.layer_id == layer_id).with_for_update()
-    ).all()
