@@ -88,7 +88,9 @@ class _Reader:
         # A balanced tree, so that a long list of ORs is not a deep one.
         kind = ast.And if op == "and" else ast.Or
         while len(parts) > 1:
-            parts = [kind(*parts[i : i + 2]) if i + 1 < len(parts) else parts[i] for i in range(0, len(parts), 2)]
+            parts = [
+                kind(*parts[i : i + 2]) if i + 1 < len(parts) else parts[i] for i in range(0, len(parts), 2)
+            ]
         return parts[0]
 
     def _predicate(self, op: str, args: list[Any]) -> Any:

@@ -49,7 +49,7 @@ class TooLargeError(SatuDataError):
 
 
 class LayerBrokenError(SatuDataError):
-    """This one layer can not be read now; the others are served."""
+    """One layer can not be read now; the others are served."""
 
     code: ClassVar[str] = "layer-unavailable"
     http_status: ClassVar[int] = 503

@@ -27,7 +27,7 @@ class _Open:
 class Readers:
     """At most `keep` idle readers stay open, the most recently used ones."""
 
-    def __init__(self, store: LayerStore, keep: int = 256) -> None:
+    def __init__(self, store: LayerStore, keep: int = 64) -> None:
         self._store = store
         self._keep = keep
         self._open: OrderedDict[Key, _Open] = OrderedDict()
@@ -36,36 +36,30 @@ class Readers:
     @contextmanager
     def lease(self, info: VersionInfo) -> Iterator[LayerReader]:
         """Yield the reader of a version; opening errors reach the caller."""
-        key = (info.layer_id, info.version)
-        entry = self._take(key) or self._add(key, self._store.reader(info))
+        entry = self._take(info)
         try:
             yield entry.reader
         finally:
             self._give_back(entry)
 
-    def _take(self, key: Key) -> _Open | None:
-        with self._lock:
+    def _take(self, info: VersionInfo) -> _Open:
+        key = (info.layer_id, info.version)
+        with self._lock:  # opening and closing are under one lock: nobody gets a reader that closes
             entry = self._open.get(key)
-            if entry is not None:
-                entry.users += 1
-                self._open.move_to_end(key)
-            return entry
-
-    def _add(self, key: Key, reader: LayerReader) -> _Open:
-        with self._lock:
-            entry = self._open.setdefault(key, _Open(reader))
+            if entry is None:
+                entry = self._open[key] = _Open(self._store.reader(info))
             entry.users += 1
-        if entry.reader is not reader:  # another thread was faster
-            reader.close()
-        return entry
+            self._open.move_to_end(key)
+            return entry
 
     def _give_back(self, entry: _Open) -> None:
         with self._lock:
             entry.users -= 1
-            idle = [key for key, one in self._open.items() if one.users == 0] if len(self._open) > self._keep else []
-            surplus = [self._open.pop(key) for key in idle[: len(self._open) - self._keep]]
-        for one in surplus:
-            one.reader.close()
+            surplus = len(self._open) - self._keep
+            if surplus > 0:
+                idle = [key for key, one in self._open.items() if one.users == 0]
+                for key in idle[:surplus]:
+                    self._open.pop(key).reader.close()
 
     def close(self) -> None:
         """Close all; only when the server stops."""

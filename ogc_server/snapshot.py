@@ -70,7 +70,9 @@ class Snapshot:
     def visible(self, caller: Caller = ANYONE) -> tuple[str, ...]:
         """Return the ids of the collections that the caller may see and that can be read."""
         return tuple(
-            key for key in self.collections if may_see(self.listed[key].access, caller) and key not in self.broken
+            key
+            for key in self.collections
+            if may_see(self.listed[key].access, caller) and key not in self.broken
         )
 
     def dataset(self, dataset_id: str, caller: Caller = ANYONE) -> Dataset:
@@ -115,7 +117,9 @@ class Snapshot:
             LOGGER.error("layer %s is left out: %s: %s", dataset_id, type(error).__name__, error)
         self.broken[dataset_id] = f"{type(error).__name__}: {error}"
 
-    def layer(self, dataset_id: str, version: int | None, caller: Caller = ANYONE) -> tuple[Dataset, VersionInfo]:
+    def layer(
+        self, dataset_id: str, version: int | None, caller: Caller = ANYONE
+    ) -> tuple[Dataset, VersionInfo]:
         """Return a dataset and the version asked for (None: the current one)."""
         dataset = self.dataset(dataset_id, caller)
         if dataset.version is None or dataset.kind not in ("feature", "table"):

@@ -61,15 +61,15 @@ def boxes(box: Numbers, crs: Crs, where: str = "bbox") -> list[Box]:
 def bbox_query(box: Numbers, crs: Crs, storage_code: str) -> tuple[Box | None, Any]:
     """Return (envelope in storage CRS, exact condition or None) of a bbox in `crs`.
 
-    A box crossing the antimeridian is a condition of two boxes; a box whose edges bend in the
-    storage CRS is its envelope (for the index) and the bent outline (for exactness).
+    A box across the antimeridian keeps west > east, which the store knows. A box whose edges bend in
+    the storage CRS is its envelope (for the index) and the bent outline (for exactness).
     """
     parts = boxes(box, crs)
     target = storage(storage_code)
-    plain = crs.code == target.code or (crs.geographic and target.geographic and _same_datum(crs, target))
-    if plain and len(parts) == 1:
-        return parts[0], None
-    shapes = [shapely.box(*part) if plain else _bent(part, crs, target.code) for part in parts]
+    plain = crs.code == target.code or _same_datum(crs, target)
+    if plain:
+        return (parts[0][0], parts[0][1], parts[-1][2], parts[-1][3]), None
+    shapes = [_bent(part, crs, target.code) for part in parts]
     conditions = [
         ast.GeometryIntersects(ast.Attribute("geometry"), values.Geometry(shapely.geometry.mapping(shape)))
         for shape in shapes
@@ -87,7 +87,11 @@ def _same_datum(one: Crs, other: Crs) -> bool:
 def _bent(part: Box, crs: Crs, target: str) -> Any:
     west, south, east, north = part
     width = max(east - west, north - south) / _STEPS
-    outline = shapely.segmentize(shapely.box(west, south, east, north), width) if width > 0 else shapely.Point(west, south)
+    outline = (
+        shapely.segmentize(shapely.box(west, south, east, north), width)
+        if width > 0
+        else shapely.Point(west, south)
+    )
     points = shapely.get_coordinates(outline)
     x, y = transformer(crs.code, target).transform(points[:, 0], points[:, 1])
     if not (np.isfinite(x).all() and np.isfinite(y).all()):

@@ -1,0 +1,192 @@
+"""The ASGI application: reads the request, runs the handler in a thread, adds what every answer has.
+
+Starlette gives routing of assets and the lifespan; our own dispatcher serves the rest from the route
+table, so that an encoded slash in a feature id survives and every answer passes one gate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+import uuid
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.routing import Mount
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from catalog.clock import Clock, utc_now
+from catalog.errors import SatuDataError
+from catalog.settings import Settings
+from catalog.store import Catalog
+from layers.contract import LayerStore
+from layers.open import open_store
+from ogc_server import routes
+from ogc_server.answer import Answer, NotModifiedError
+from ogc_server.ask import Ask, base_address, split_path
+from ogc_server.assets import Assets
+from ogc_server.errors import MethodError, ParameterError, TooLargeError
+from ogc_server.gate import Gate
+from ogc_server.items import MAX_BODY
+from ogc_server.live import Live
+from ogc_server.negotiation import choose, language
+from ogc_server.parameters import positive, read, split_query
+from ogc_server.problems import problem
+from ogc_server.readers import Readers
+from ogc_server.service import ApiCache, Service
+from ogc_server.snapshot import missing
+
+LOGGER = logging.getLogger("ogc_server.access")
+THREADS = 8
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class Dispatcher:
+    """Everything but the assets. `service` is set while the application lives."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.gate = Gate(settings.server)
+        self.service: Service | None = None
+        self.pool: ThreadPoolExecutor | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        started = time.perf_counter()
+        ask = self._ask(scope)
+        answer = await self._answer(scope, receive, ask)
+        status = await self.gate.send(answer, ask, send)
+        spent = (time.perf_counter() - started) * 1000
+        LOGGER.info("%s %s %s %.1fms id=%s", ask.method, ask.path, status, spent, ask.request_id)
+
+    def _ask(self, scope: Scope) -> Ask:
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        return Ask(
+            method=scope["method"],
+            path="/",
+            base=(self.settings.server.url or "").rstrip("/"),
+            pairs=(),
+            headers=headers,
+            request_id=given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex,
+        )
+
+    async def _answer(self, scope: Scope, receive: Receive, ask: Ask) -> Answer:
+        try:
+            route = self._read(scope, ask)
+            if ask.method == "OPTIONS":
+                return self.gate.options(ask, _allowed(route))
+            if ask.method == "POST":
+                ask.body = await _body(receive)
+            if self.service is None or self.pool is None:
+                raise RuntimeError("the application is not started")
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self.pool, self._handle, self.service, route, ask)
+        except Exception as error:
+            return problem(error, ask)
+
+    def _read(self, scope: Scope, ask: Ask) -> routes.Route:
+        headers = ask.headers
+        ask.lang = _kindly(headers.get("accept-language"))
+        ask.base = ask.base or base_address(
+            scope["scheme"], headers.get("host"), scope.get("server"), scope.get("root_path", "")
+        )
+        raw: bytes = scope.get("raw_path") or scope["path"].encode()
+        segments = split_path(raw.split(b"?")[0])
+        ask.path = "/" + "/".join(_encoded(part) for part in segments)
+        ask.pairs = split_query(scope.get("query_string", b""))
+        ask.lang = language(dict(ask.pairs).get("lang"), headers.get("accept-language"))
+        found = routes.find(segments)
+        if found is None:
+            raise missing("route", "")
+        route, ask.arguments = found
+        if ask.method not in (*route.methods, "HEAD", "OPTIONS"):
+            raise MethodError(allow=_allowed(route))
+        return route
+
+    def _handle(self, service: Service, route: routes.Route, ask: Ask) -> Answer:
+        """Run in a thread of the pool, on one snapshot from beginning to end."""
+        snapshot = service.live.snapshot
+        try:
+            given = dict(ask.pairs)
+            ask.chosen = choose(route.offers, ask.headers.get("accept"), given.get("f"))
+            version = positive("version", given["version"]) if "version" in given else None
+            names = routes.free_names(route, snapshot, ask, version)
+            ask.values = read(route.table(service.settings.server), ask.pairs, names)
+            return route.handler(service, snapshot, ask)
+        except NotModifiedError as known:
+            return Answer(b"", status=304, tag=known.tag, cache=known.cache)
+
+
+def _encoded(part: str) -> str:
+    from ogc_server.ask import segment
+
+    return segment(part)
+
+
+def _kindly(accept_language: str | None) -> Any:
+    try:
+        return language(None, accept_language)
+    except SatuDataError:
+        return "id"
+
+
+def _allowed(route: routes.Route) -> str:
+    return ", ".join(["GET", "HEAD", "OPTIONS", *(m for m in route.methods if m != "GET")])
+
+
+async def _body(receive: Receive) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ParameterError("query.empty", "body")
+        size += len(message.get("body", b""))
+        if size > MAX_BODY:
+            raise TooLargeError(where="body", max=MAX_BODY)
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+def create_app(
+    settings: Settings,
+    *,
+    catalog: Catalog | None = None,
+    store: LayerStore | None = None,
+    clock: Clock = utc_now,
+) -> ASGIApp:
+    """Return the application. Catalog and store are opened at start unless they are given."""
+    dispatcher = Dispatcher(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        own = catalog is None
+        book = catalog if catalog is not None else Catalog.open(settings.database_url(), clock)
+        readers = Readers(store if store is not None else open_store(settings, clock=clock))
+        live = Live(book, clock)
+        dispatcher.service = Service(settings, book, live, readers, clock, ApiCache())
+        dispatcher.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="ogc")
+        app.state.service = dispatcher.service
+        follower = asyncio.create_task(live.follow(settings.server.reload_seconds))
+        try:
+            yield
+        finally:
+            follower.cancel()
+            with suppress(asyncio.CancelledError):
+                await follower
+            dispatcher.pool.shutdown(wait=True)
+            readers.close()
+            if own:
+                book.close()
+
+    return Starlette(
+        routes=[Mount("/static", Assets(dispatcher.gate)), Mount("/", dispatcher)], lifespan=lifespan
+    )

@@ -1,0 +1,116 @@
+"""What every answer has: validators, cache rules, content coding, CORS, security headers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.types import Send
+
+from catalog.settings import ServerSettings
+from ogc_server.answer import NEVER, Answer
+from ogc_server.ask import Ask, matches
+from ogc_server.compression import MIN_BYTES, EncodedCache, compressible
+from ogc_server.negotiation import coding
+
+EXPOSED = "Content-Crs, Content-Language, ETag, Link, OGC-NumberMatched, OGC-NumberReturned, Retry-After, X-Request-Id"
+_VARY = "Accept, Accept-Encoding, Accept-Language"
+_API_CSP = "default-src 'none'; frame-ancestors 'none'"
+_PAGE_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "font-src 'self'; connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+
+
+class Gate:
+    """Sends answers. One per process; its cache of compressed bytes is shared by all requests."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._origins = frozenset(settings.cors_origins)
+        self._encoded = EncodedCache()
+
+    async def send(self, answer: Answer, ask: Ask, send: Send) -> int:
+        """Send the answer and return the status that was sent."""
+        status, headers, body = self.finish(answer, ask)
+        raw = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": status, "headers": raw})
+        await send({"type": "http.response.body", "body": b"" if ask.method == "HEAD" else body})
+        return status
+
+    def finish(self, answer: Answer, ask: Ask) -> tuple[int, dict[str, str], bytes]:
+        """Return status, headers and body as they go out."""
+        headers = self._common(answer, ask)
+        tag = answer.tag
+        if tag and answer.status in (200, 304) and ask.method in ("GET", "HEAD"):
+            asked = ask.headers.get("if-none-match")
+            if answer.status == 304 or (asked is not None and matches(asked, tag)):
+                chosen = coding(ask.headers.get("accept-encoding"))
+                headers["ETag"] = _quoted(tag, _known_coding(asked or "", tag, chosen))
+                return 304, headers, b""
+        headers["Content-Type"] = answer.media
+        headers.update(answer.headers)
+        body, chosen = self._encode(answer, ask)
+        if chosen != "identity":
+            headers["Content-Encoding"] = chosen
+        if tag and ask.method != "POST":
+            headers["ETag"] = _quoted(tag, chosen)
+        headers["Content-Length"] = str(len(body))
+        return answer.status, headers, body
+
+    def _encode(self, answer: Answer, ask: Ask) -> tuple[bytes, str]:
+        if len(answer.body) < MIN_BYTES or not compressible(answer.media):
+            return answer.body, "identity"
+        chosen = coding(ask.headers.get("accept-encoding"))
+        if chosen == "identity":
+            return answer.body, chosen
+        return self._encoded.encode(answer.tag, answer.body, chosen), chosen
+
+    def _common(self, answer: Answer, ask: Ask) -> dict[str, str]:
+        page = answer.media.startswith("text/html")
+        headers = {
+            "X-Request-Id": ask.request_id,
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Content-Security-Policy": _PAGE_CSP if page else _API_CSP,
+            "Content-Language": ask.lang,
+            "Cache-Control": answer.cache,
+            "Vary": _VARY,
+            **self.cors(ask.headers),
+        }
+        if "*" not in self._origins:
+            headers["Vary"] += ", Origin"
+        if answer.cache != NEVER:
+            headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        return headers
+
+    def cors(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return the CORS headers for the asking origin."""
+        if "*" in self._origins:
+            return {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": EXPOSED}
+        origin = headers.get("origin", "")
+        if origin in self._origins:
+            return {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": EXPOSED}
+        return {}
+
+    def options(self, ask: Ask, allow: str) -> Answer:
+        """Answer OPTIONS, also as a CORS preflight."""
+        headers = {"Allow": allow}
+        if "access-control-request-method" in ask.headers:
+            headers |= {
+                "Access-Control-Allow-Methods": allow,
+                "Access-Control-Allow-Headers": "Accept, Accept-Language, Content-Type, If-None-Match, X-Request-Id",
+                "Access-Control-Max-Age": "86400",
+            }
+        return Answer(b"", status=204, cache=NEVER, headers=headers)
+
+
+def _quoted(tag: str, chosen: str) -> str:
+    return f'"{tag}"' if chosen == "identity" else f'"{tag}-{chosen}"'
+
+
+def _known_coding(asked: str, tag: str, chosen: str) -> str:
+    """Return the coding of the copy that the client holds, else the one it would get."""
+    for name in ("br", "gzip"):
+        if f'"{tag}-{name}"' in asked:
+            return name
+    return "identity" if f'"{tag}"' in asked else chosen

@@ -1,0 +1,68 @@
+"""Is the server alive, ready, and how are the sources: for operators, probes and the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from catalog.config import load_sources
+from catalog.errors import SatuDataError
+from ogc_server.answer import NEVER, Answer, to_json
+from ogc_server.ask import Ask
+from ogc_server.negotiation import HTML_OFFER, JSON_OFFER
+from ogc_server.service import Service, document
+from ogc_server.snapshot import Snapshot
+
+OFFERS = (JSON_OFFER, HTML_OFFER)
+PLAIN = (JSON_OFFER,)
+
+
+def live(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
+    """Answer `/health/live`: the process answers."""
+    return Answer(to_json({"status": "ok"}), cache=NEVER)
+
+
+def ready(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
+    """Answer `/health/ready`: a snapshot is served; 503 only when the catalog was never read."""
+    doc = {"status": "degraded" if service.live.trouble else "ok", "collections": len(snapshot.visible())}
+    return Answer(to_json(doc), cache=NEVER)
+
+
+def health(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
+    """Answer `/health`. It is 200 while data is served; `status` says `ok` or `degraded`."""
+    sources = _sources(service)
+    broken = [
+        {"id": key, "reason": reason.split(":")[0]} for key, reason in sorted(snapshot.broken.items())
+    ]  # the whole reason, which may hold paths, stands in the log
+    bad = [one for one in sources if one["state"] in ("failed", "incomplete", "held")]
+    doc = {
+        "status": "degraded" if broken or bad or service.live.trouble else "ok",
+        "generation": snapshot.generation,
+        "collections": len(snapshot.visible()),
+        "catalog": {
+            "status": "unreachable" if service.live.trouble else "ok",
+            "checked": service.live.checked,
+        },
+        "broken": broken,
+        "sources": sources,
+    }
+    return document(ask, doc, "health.html", {"now": service.now()}, cache=NEVER)
+
+
+def _sources(service: Service) -> list[dict[str, Any]]:
+    try:
+        ids = [source.id for source in load_sources(service.settings.config_dir) if source.enabled]
+    except (SatuDataError, OSError):
+        ids = []
+    described = []
+    for source_id in ids:
+        run = service.catalog.runs.last(source_id)
+        if run is None:
+            continue
+        good = service.catalog.runs.last(source_id, good=True)
+        described.append(
+            {
+                "id": source_id, "state": run.state.value, "started": run.started, "finished": run.finished,
+                "reason": run.code or "", "last_good": good.finished if good else None,
+            }
+        )  # fmt: skip
+    return described

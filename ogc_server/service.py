@@ -1,0 +1,87 @@
+"""What every handler works with: settings, the snapshot of this request, readers, pygeoapi, pages."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from catalog.clock import Clock
+from catalog.settings import Settings
+from catalog.store import Catalog
+from ogc_server import pages
+from ogc_server.answer import NEVER, REVALIDATE, Answer, content_tag, digest, to_json
+from ogc_server.ask import Ask
+from ogc_server.geoapi import GeoApi
+from ogc_server.live import Live
+from ogc_server.negotiation import HTML
+from ogc_server.readers import Readers
+from ogc_server.snapshot import Snapshot
+
+HTML_MEDIA = f"{HTML}; charset=utf-8"
+_APIS = 8
+
+
+@dataclass(slots=True)
+class Service:
+    """The rooms a handler may enter. One per process; `at` binds it to a snapshot."""
+
+    settings: Settings
+    catalog: Catalog
+    live: Live
+    readers: Readers
+    clock: Clock
+    apis: ApiCache
+
+    def api(self, ask: Ask, snapshot: Snapshot) -> GeoApi:
+        """Return pygeoapi's API object for this snapshot and base address."""
+        return self.apis.get(self.settings, ask.base, snapshot, self.readers)
+
+    def now(self) -> datetime:
+        """Return the current instant."""
+        return self.clock()
+
+
+class ApiCache:
+    """Keeps the few API objects in use: one per base address of the newest snapshots."""
+
+    def __init__(self) -> None:
+        self._made: OrderedDict[tuple[int, str], tuple[Snapshot, GeoApi]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, settings: Settings, base: str, snapshot: Snapshot, readers: Readers) -> GeoApi:
+        """Return the API object of a snapshot, made when first asked for."""
+        key = (id(snapshot), base)
+        with self._lock:
+            found = self._made.get(key)
+            if found is None or found[0] is not snapshot:
+                found = self._made[key] = (snapshot, GeoApi(settings, base, snapshot, readers))
+                while len(self._made) > _APIS:
+                    self._made.popitem(last=False)
+            return found[1]
+
+
+def document(
+    ask: Ask,
+    doc: Mapping[str, Any],
+    template: str,
+    context: Mapping[str, Any] | None = None,
+    *,
+    tag: str = "",
+    cache: str = REVALIDATE,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """Return a JSON document, or the page of it when HTML was chosen.
+
+    Without `tag` the validator is made of the bytes.
+    """
+    if ask.chosen.name == "html":
+        html = pages.render(template, {**(context or {}), "doc": doc}, ask.lang, url=ask.url, base=ask.base)
+        body, media = html.encode(), HTML_MEDIA
+    else:
+        body, media = to_json(doc), ask.chosen.media
+    validator = "" if cache == NEVER else digest(tag, media, ask.lang) if tag else content_tag(body)
+    return Answer(body, media, tag=validator, cache=cache, headers=dict(headers or {}))
