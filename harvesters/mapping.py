@@ -42,6 +42,8 @@ class Mapping:
         self._reported: dict[tuple[str, str], int] = {}
         self._points = self._point_maker(source_schema, [f.name for f in ours])
         self.schema = self._schema(source_schema, ours)
+        self.sources = {new: [old, str(fields[old].type)] for old, new in self._names}
+        self.source_types = {name: str(f.type) for name, f in fields.items()}
         self._codes = self._code_normaliser()
 
     # -- shape ----------------------------------------------------------------------------------
