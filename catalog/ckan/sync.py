@@ -160,34 +160,31 @@ class _Sync:
         if there is None:
             self._ensure_organisation(dataset)
             self._create(package, dataset)
-        elif extra(there, ID) != dataset.id:
-            raise _taken(dataset.id)
-        elif extra(there, HASH) == extra(package, HASH):
-            self._report.unchanged += 1
         else:
-            self._ensure_organisation(dataset)
-            self._update(package)
+            self._adopt({"state": "active", **there}, package, dataset)
 
     def _create(self, package: Package, dataset: Dataset) -> None:
-        """Create; a name in use may be ours after all: deleted once, or not in CKAN's index."""
+        """Create; a name or resource in use may be ours: deleted once, or lost from CKAN's index."""
         try:
             self._ckan.call("package_create", **package)
         except RecordError as refused:
-            if "name" not in refused.params.get("fields", {}):
+            clash = refused.params.get("fields", {}).keys() & {"name", "resources"}
+            there = self._show(package["name"]) if clash else None
+            if there is None:
                 raise
-            there = self._show(package["name"])
-            if there is None or extra(there, ID) != dataset.id:
-                raise _taken(dataset.id) from refused
-            if there.get("state") == "active" and extra(there, HASH) == extra(package, HASH):
-                self._report.unchanged += 1
-                return
-            self._update({**package, "state": "active"})
-            return
-        self._report.created += 1
+            self._adopt(there, package, dataset)
+        else:
+            self._report.created += 1
 
-    def _update(self, package: Package) -> None:
-        self._ckan.call("package_update", **{**package, "id": package["name"]})
-        self._report.updated += 1
+    def _adopt(self, there: Package, package: Package, dataset: Dataset) -> None:
+        if extra(there, ID) != dataset.id:
+            raise _taken(dataset.id)
+        if there.get("state") == "active" and extra(there, HASH) == extra(package, HASH):
+            self._report.unchanged += 1
+        else:
+            self._ensure_organisation(dataset)
+            self._ckan.call("package_update", **{**package, "id": there["id"], "state": "active"})
+            self._report.updated += 1
 
     # -- what should not ----------------------------------------------------------------------
 

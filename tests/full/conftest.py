@@ -1,13 +1,19 @@
-"""The full bench: fixtures of a real CKAN; every test here is marked `full`."""
+"""The full bench: fixtures of a real CKAN. Every test in this folder is marked `full`."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 from tests.servers.ckan import ckan
-from tests.servers.postgres import postgres
 from tests.servers.solr import solr
 
-__all__ = ["ckan", "postgres", "solr"]
+__all__ = ["ckan", "solr"]
 
-pytestmark = pytest.mark.full
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.full)

@@ -47,7 +47,7 @@ class Ckan:
     url: str
     token: str
 
-    def action(self, name: str, **data: object) -> object:
+    def action(self, name: str, /, **data: object) -> object:
         """Call one action as the sysadmin and return its result."""
         answer = requests.post(
             f"{self.url}/api/3/action/{name}", json=data, headers={"Authorization": self.token}, timeout=60
