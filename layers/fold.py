@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from catalog.errors import QueryError
+
+_MARKS = re.compile("[\u0300-\u036f]")
 
 
 def text_of(value: str) -> str:
@@ -25,5 +28,4 @@ def folded(text: str) -> str:
 
 def unaccented(text: str) -> str:
     """Return the text without accents, as ACCENTI compares it."""
-    bare = (c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
-    return unicodedata.normalize("NFC", "".join(bare))
+    return unicodedata.normalize("NFC", _MARKS.sub("", unicodedata.normalize("NFD", text)))

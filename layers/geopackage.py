@@ -12,6 +12,7 @@ from layers.files import LayerFiles
 from layers.geopackage_reader import GeoPackageReader, stored_schema
 from layers.geopackage_writer import GeoPackageWriter
 from layers.sqlite import drop_files, storage_errors
+from layers.verify import verify_reader
 
 
 class GeoPackageStore:
@@ -56,22 +57,20 @@ class GeoPackageStore:
         files = LayerFiles(self.root, layer_id)
         return max([0, *files.versions(), *files.versions(".json"), *files.versions(".tif")]) + 1
 
-    def verify(self, info: VersionInfo) -> None:
-        """Raise PublishError when count, checksum or structure of the stored version is off."""
+    def verify(self, info: VersionInfo, *, deep: bool = True) -> None:
+        """Raise PublishError when count, checksum, content or structure of the stored version is off.
+
+        `deep` also hashes every row and the whole text file again.
+        """
         reader = GeoPackageReader(LayerFiles(self.root, info.layer_id), info)
         try:
             with storage_errors(info.layer_id):
-                wrong = reader.integrity()
-                rows, checksum = reader.rows(), reader.checksum()
+                wrong = reader.integrity(deep=deep)
+                if wrong:
+                    raise PublishError(f"the file is damaged: {'; '.join(wrong)}", where=info.layer_id)
+                verify_reader(reader, info, deep=deep)
         finally:
             reader.close()
-        where = f"{info.layer_id} v{info.version}"
-        if wrong:
-            raise PublishError(f"the file is damaged: {'; '.join(wrong)}", where=where)
-        if rows != info.count:
-            raise PublishError(f"{rows} rows stored, {info.count} recorded", where=where)
-        if checksum != info.checksum:
-            raise PublishError("the content is not what was recorded (checksum)", where=where)
 
     def remove(self, layer_id: str, version: int) -> None:
         """Delete one version; the GeoPackage goes first, so that half a version is never listed."""

@@ -20,7 +20,7 @@ SQL_TYPES: dict[FieldType, str] = {
     FieldType.BOOLEAN: "BOOLEAN", FieldType.DATE: "DATE", FieldType.DATETIME: "DATETIME",
 }  # fmt: skip
 SCHEMA_URI = "urn:satudata:layer-schema:1"
-_SCHEMA = TypeAdapter(LayerSchema)
+SCHEMA = TypeAdapter(LayerSchema)
 CUSTOM_SRS = 100_000
 """srs_id for a CRS without an EPSG number (CRS84 is given that of EPSG:4326: same x, y)."""
 
@@ -128,7 +128,7 @@ def create_layer(db: sqlite3.Connection, table: str, schema: LayerSchema, column
 def put_schema(db: sqlite3.Connection, table: str, schema: LayerSchema) -> None:
     """Keep our own schema in the file (metadata extension), so that a version explains itself."""
     db.executescript(_METADATA)
-    ours = (SCHEMA_URI, _SCHEMA.dump_json(schema).decode())
+    ours = (SCHEMA_URI, SCHEMA.dump_json(schema).decode())
     db.execute("INSERT INTO gpkg_metadata VALUES (1,'schema',?,'application/json',?)", ours)
     db.execute(
         "INSERT INTO gpkg_metadata_reference (reference_scope, table_name, md_file_id) VALUES ('table',?,1)",
@@ -147,7 +147,7 @@ def get_schema(db: sqlite3.Connection) -> LayerSchema:
     row = db.execute("SELECT metadata FROM gpkg_metadata WHERE md_standard_uri = ?", (SCHEMA_URI,)).fetchone()
     if row is None:
         raise PublishError("the GeoPackage does not hold its schema: it was not written by us")
-    return _SCHEMA.validate_json(row[0])
+    return SCHEMA.validate_json(row[0])
 
 
 def set_bounds(db: sqlite3.Connection, table: str, bounds: tuple[float, float, float, float] | None) -> None:

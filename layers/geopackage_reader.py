@@ -123,14 +123,13 @@ class GeoPackageReader(VersionReader):
         """Return the checksum over all content hashes."""
         return self._json.checksum()
 
-    def integrity(self) -> list[str]:
-        """Return what SQLite finds wrong with the file."""
-        found = [str(row[0]) for row in self.db.execute("PRAGMA quick_check(5)")]
+    def integrity(self, *, deep: bool) -> list[str]:
+        """Return what is wrong with the files: pages of SQLite, with `deep` also indexes and texts."""
+        check = "integrity_check" if deep else "quick_check"
+        found = [str(row[0]) for row in self.db.execute(f"PRAGMA {check}(5)")]
+        if deep and not self._json.whole():
+            found.append("the texts are not those that were written")
         return [] if found == ["ok"] else found
-
-    def rows(self) -> int:
-        """Count the table's rows."""
-        return int(self._select(["count(*)"], Sql(""), Sql(""))[0][0])
 
     def close(self) -> None:
         """Close connections and unmap the texts."""

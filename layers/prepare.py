@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -31,6 +30,7 @@ class Row:
     values: list[Scalar]
     digest: bytes
     properties: bytes
+    ordered: bytes
     geojson: bytes = b"null"
     wkb: bytes | None = None
     bounds: tuple[float, float, float, float] | None = None
@@ -84,10 +84,10 @@ class Preparer:
             raise BadValueError(f"field {unknown[0]!r}: not in the layer's schema")
         values = check_row(raw, self.schema.fields, self._checks)
         shown = dict(zip(self._keys, values, strict=True))
-        properties = orjson.dumps(shown)
-        digest = blake2b(feature_id.encode(), digest_size=16)
-        digest.update(b"\0" + orjson.dumps(shown, option=orjson.OPT_SORT_KEYS))
-        return Row(feature_id, values, digest.digest(), properties)
+        spatial = self.schema.geometry_type is not None
+        ordered = sorted_json(shown)
+        digest = b"" if spatial else content_hash(feature_id, ordered, None)
+        return Row(feature_id, values, digest, orjson.dumps(shown), ordered)
 
     def _id(self, raw_id: str) -> str:
         try:
@@ -120,6 +120,19 @@ class Preparer:
         return [None if bad else row for row, bad in zip(good, page.bad, strict=True)]
 
 
+def sorted_json(values: dict[str, Scalar]) -> bytes:
+    """Return the attributes as JSON in the order of their names."""
+    return orjson.dumps(values, option=orjson.OPT_SORT_KEYS)
+
+
+def content_hash(feature_id: str, ordered: bytes, wkb: bytes | None) -> bytes:
+    """Return the hash (16 bytes) of a feature's id, attributes (`sorted_json`) and geometry.
+
+    Independent of the store and of the order of the fields.
+    """
+    return blake2b(b"\0".join((feature_id.encode(), ordered, wkb or b"")), digest_size=16).digest()
+
+
 def _attach(rows: list[Row], shapes: Geometries, crs: str) -> None:
     """Give each row its WKB, GeoJSON, bounds, and a hash that covers the geometry."""
     lonlat = transform(shapes, crs, "OGC:CRS84")
@@ -127,7 +140,7 @@ def _attach(rows: list[Row], shapes: Geometries, crs: str) -> None:
     texts = to_geojson(lonlat, "OGC:CRS84")
     for i, wkb in enumerate(shapely.to_wkb(shapes, byte_order=1, output_dimension=2)):
         row = rows[i]
-        row.digest = blake2b(row.digest + (wkb or b""), digest_size=16).digest()
+        row.digest = content_hash(row.id, row.ordered, wkb)
         if wkb is not None:
             row.wkb, row.geojson = wkb, texts[i]
             row.bounds, row.lonlat = boxes[i], degrees[i]
@@ -145,6 +158,8 @@ def _warn_missing(rows: list[Row], bad: npt.NDArray[np.bool_], report: WriteRepo
         report.errors.append(ItemError("geometry-missing", message, empty[0], severity="warning"))
 
 
-def errors_by_code(report: WriteReport) -> Counter[str]:
-    """Count a report's errors per code."""
-    return Counter(error.code for error in report.errors)
+def refuse_twin(report: WriteReport, feature_id: str, page: str) -> None:
+    """Report an id that another page brought before with other content."""
+    message = f"the id came before with other content (page {page}); the first is kept"
+    report.errors.append(ItemError("duplicate-id", message, remote_id=feature_id))
+    report.written -= 1

@@ -95,6 +95,10 @@ class VersionReader(ABC):
         """Count what a query matches."""
         return self._matched(make_plan(self.schema, query, self._dialect).where)
 
+    def count_rows(self) -> int:
+        """Count the stored rows, whatever was recorded of them."""
+        return int(self._select(["count(*)"], Sql(""), Sql(""))[0][0])
+
     def feature(self, feature_id: str, crs: str | None = None) -> bytes | None:
         """Return one Feature, or None."""
         found = self._select([quote(FID)], Sql(f"{quote(ID)} = ?", (feature_id,)), Sql(""))

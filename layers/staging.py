@@ -9,10 +9,10 @@ from pathlib import Path
 
 import orjson
 
-from catalog.model import ItemError, LayerSchema
+from catalog.model import LayerSchema
 from layers.contract import WriteReport
 from layers.geopackage_format import header, is_point, srs_id
-from layers.prepare import Row
+from layers.prepare import Row, refuse_twin
 from layers.sqlite import drop_files
 
 SEED = "\0seed"
@@ -125,9 +125,7 @@ class Staging:
         for row in rows:
             page, digest = there.get(row.id, ("", b""))
             if page and page != SEED and digest != row.digest:
-                message = f"the id came before with other content (page {page}); the first is kept"
-                report.errors.append(ItemError("duplicate-id", message, remote_id=row.id))
-                report.written -= 1
+                refuse_twin(report, row.id, page)
                 continue
             if page:
                 replaced.append((row.id,))

@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,8 @@ import orjson
 from catalog.errors import PublishError
 
 MAGIC = b"SDGTXT01"
+HEADER = 16
+"""Bytes before the records: magic, CRC-32 of the text file, four bytes of nothing."""
 RECORD = np.dtype(
     [("start", "<u8"), ("geometry", "<u8"), ("properties", "<u8"), ("end", "<u8"), ("hash", "V16")]
 )
@@ -54,8 +57,8 @@ class TextsWriter:
     def __init__(self, texts: Path, index: Path) -> None:
         self._texts = texts.open("wb", buffering=1 << 20)
         self._index = index.open("wb", buffering=1 << 18)
-        self._index.write(MAGIC)
-        self._at = 0
+        self._index.write(bytes(HEADER))
+        self._at = self._crc = 0
         self._sum = sha256()
 
     def add(self, feature_id: bytes, geometry: bytes, properties: bytes, digest: bytes) -> None:
@@ -65,6 +68,7 @@ class TextsWriter:
         second = first + len(geometry) + len(_MIDDLE)
         end = self._at + len(text)
         self._texts.write(text)
+        self._crc = crc32(text, self._crc)
         numbers = b"".join(n.to_bytes(8, "little") for n in (self._at, first, second, end))
         self._index.write(numbers + digest)
         self._sum.update(digest)
@@ -72,6 +76,8 @@ class TextsWriter:
 
     def close(self) -> str:
         """Flush both files to the disk and return the checksum."""
+        self._index.seek(0)
+        self._index.write(MAGIC + self._crc.to_bytes(4, "little"))
         for file in (self._texts, self._index):
             file.flush()
             os.fsync(file.fileno())
@@ -94,14 +100,15 @@ class Texts:
 
     def __init__(self, texts: Path, index: Path, count: int) -> None:
         with index.open("rb") as file:
-            raw = file.read(len(MAGIC))
-        expected = len(MAGIC) + count * RECORD.itemsize
-        if raw != MAGIC or index.stat().st_size != expected:
+            raw = file.read(HEADER)
+        expected = HEADER + count * RECORD.itemsize
+        self._crc = int.from_bytes(raw[len(MAGIC) : len(MAGIC) + 4], "little")
+        if not raw.startswith(MAGIC) or index.stat().st_size != expected:
             raise PublishError(f"the text index does not hold {count} features", where=index.name)
         self._records: npt.NDArray[Any] = np.zeros(0, dtype=RECORD)
         self._map: mmap.mmap | bytes = b""
         if count:
-            self._records = np.memmap(index, dtype=RECORD, mode="r", offset=len(MAGIC), shape=(count,))
+            self._records = np.memmap(index, dtype=RECORD, mode="r", offset=HEADER, shape=(count,))
             with texts.open("rb") as file:
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         if len(self._map) != (int(self._records["end"][-1]) if count else 0):
@@ -134,6 +141,13 @@ class Texts:
     def checksum(self, *, step: int = 50_000) -> str:
         """Read every hash and return the checksum over them."""
         return checksum(h for at in range(0, len(self._records), step) for h in self.hashes(at + 1, step))
+
+    def whole(self, *, step: int = 1 << 22) -> bool:
+        """Tell whether the text file is, byte for byte, what was written."""
+        crc = 0
+        for at in range(0, len(self._map), step):
+            crc = crc32(self._map[at : at + step], crc)
+        return crc == self._crc
 
     def __len__(self) -> int:
         return len(self._records)

@@ -1,0 +1,178 @@
+"""The grown layer store: one PostGIS table per version, for many servers at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+
+from catalog.clock import Clock, utc_now
+from catalog.errors import PublishError, StorageFullError
+from catalog.model import Kind, LayerSchema, VersionInfo
+from layers.columns import quote
+from layers.files import check_layer_id
+from layers.geopackage_format import SCHEMA
+from layers.postgis_reader import PostgisReader
+from layers.postgis_tables import CONTROL, stage_table, version_table
+from layers.postgis_writer import PostgisWriter
+from layers.verify import verify_reader
+
+_LOCK = 7_305_177_412_063_551
+"""Advisory lock while the control tables are made: CREATE IF NOT EXISTS races with itself."""
+
+
+class PostgisStore:
+    """See `layers.contract.LayerStore`. One connection per thread, opened when first used."""
+
+    def __init__(self, url: str, *, clock: Clock = utc_now) -> None:
+        self.clock = clock
+        self._url = url
+        self._local = threading.local()
+        self._open: list[psycopg.Connection[Any]] = []
+        self._lock = threading.Lock()
+        self._readers: dict[tuple[str, int], PostgisReader] = {}
+        with self.transaction() as db:
+            db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+            db.execute("CREATE EXTENSION IF NOT EXISTS postgis")
+            db.execute(CONTROL)
+
+    # -- connections
+
+    def _connection(self) -> psycopg.Connection[Any]:
+        found: psycopg.Connection[Any] | None = getattr(self._local, "db", None)
+        if found is None or found.closed or found.broken:
+            with postgres_errors():
+                found = psycopg.connect(self._url, autocommit=True, options="-c timezone=UTC -c jit=off")
+            self._local.db = found
+            with self._lock:
+                self._open = [db for db in self._open if not db.closed] + [found]
+        return found
+
+    @contextmanager
+    def transaction(self) -> Iterator[psycopg.Connection[Any]]:
+        """Run a block in one transaction on this thread's connection."""
+        with postgres_errors():
+            db = self._connection()
+            with db.transaction():
+                yield db
+
+    def read(self, sql: str, params: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        """Run one query; a connection that the server has cut is opened again, once."""
+        with postgres_errors():
+            try:
+                return self._connection().execute(sql, params, binary=True).fetchall()
+            except psycopg.OperationalError:
+                if not self._connection_lost():
+                    raise
+                return self._connection().execute(sql, params, binary=True).fetchall()
+
+    def _connection_lost(self) -> bool:
+        db: psycopg.Connection[Any] = self._local.db
+        return db.closed or db.broken
+
+    def stream(self, sql: str) -> Iterator[tuple[Any, Any]]:
+        """Stream rows of two columns through a server-side cursor."""
+        with (
+            postgres_errors(),
+            psycopg.connect(self._url) as db,
+            db.cursor(f"c{uuid4().hex}", binary=True) as cursor,
+        ):
+            cursor.itersize = 5000
+            cursor.execute(sql)
+            for row in cursor:
+                yield row[0], row[1]
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            connections, self._open = self._open, []
+        for db in connections:
+            db.close()
+
+    # -- the contract
+
+    def writer(self, layer_id: str, schema: LayerSchema, stage: str) -> PostgisWriter:
+        """Open (or resume) staging."""
+        return PostgisWriter(self, layer_id, schema, stage)
+
+    def reader(self, info: VersionInfo) -> PostgisReader:
+        """Open a version for reading; the same reader for all threads of this process."""
+        with self._lock:
+            key = (info.layer_id, info.version)
+            found = self._readers.get(key)
+        if found is None or found.info.checksum != info.checksum:
+            self._must_exist(info.layer_id, info.version)
+            found = PostgisReader(self, info)
+            with self._lock:
+                self._readers[key] = found
+        return found
+
+    def _must_exist(self, layer_id: str, version: int) -> tuple[Any, int]:
+        sql = "SELECT schema::text, count FROM layers.version WHERE layer_id = %s AND version = %s"
+        found = self.read(sql, (layer_id, version))
+        if not found:
+            raise PublishError(f"version {version} is not stored", where=layer_id)
+        return found[0][0], int(found[0][1])
+
+    def open_version(self, layer_id: str, version: int) -> PostgisReader:
+        """Open a stored version by its number, with the schema it holds itself."""
+        text, count = self._must_exist(layer_id, version)
+        schema = SCHEMA.validate_json(text)
+        kind: Kind = "feature" if schema.geometry_type else "table"
+        return PostgisReader(self, VersionInfo(layer_id, version, kind, count, "", schema))
+
+    def versions(self, layer_id: str) -> list[int]:
+        """Return the version numbers that are stored, oldest first."""
+        sql = "SELECT version FROM layers.version WHERE layer_id = %s ORDER BY version"
+        return [version for (version,) in self.read(sql, (layer_id,))]
+
+    def next_version(self, layer_id: str) -> int:
+        """Return a number above every stored one."""
+        return max([0, *self.versions(layer_id)]) + 1
+
+    def verify(self, info: VersionInfo, *, deep: bool = True) -> None:
+        """Raise PublishError when count, checksum or content of the stored version is off."""
+        self._must_exist(info.layer_id, info.version)
+        verify_reader(PostgisReader(self, info), info, deep=deep)
+
+    def remove(self, layer_id: str, version: int) -> None:
+        """Delete one version's tables and its entry."""
+        check_layer_id(layer_id)
+        with self._lock:
+            self._readers.pop((layer_id, version), None)
+        name = quote(version_table(layer_id, version))
+        with self.transaction() as db:
+            db.execute("DELETE FROM layers.version WHERE layer_id = %s AND version = %s", (layer_id, version))
+            db.execute(f"DROP TABLE IF EXISTS layers.{name}")
+            db.execute(f"DROP TABLE IF EXISTS layers_texts.{name}")
+
+    def stages(self) -> list[tuple[str, str]]:
+        """Return (layer, stage) of unfinished staging."""
+        found = self.read("SELECT layer_id, stage FROM layers_stage.stage ORDER BY 1, 2", ())
+        return [(layer, stage) for layer, stage in found]
+
+    def discard(self, layer_id: str, stage: str) -> None:
+        """Throw unfinished staging away."""
+        name = stage_table(layer_id, stage)
+        with self.transaction() as db:
+            db.execute(f"DROP TABLE IF EXISTS layers_stage.{name}")
+            db.execute("DELETE FROM layers_stage.page WHERE name = %s", (name,))
+            db.execute("DELETE FROM layers_stage.stage WHERE name = %s", (name,))
+
+
+@contextmanager
+def postgres_errors() -> Iterator[None]:
+    """Turn errors of the database into StorageFullError or PublishError; data errors pass."""
+    try:
+        yield
+    except psycopg.errors.DiskFull as error:
+        raise StorageFullError("the database's disk is full; what was staged is kept") from error
+    except (psycopg.DataError, psycopg.errors.InternalError_):
+        raise
+    except psycopg.Error as error:
+        first = str(error).split("\n")[0]
+        raise PublishError(f"the layer database refused: {first}") from error
