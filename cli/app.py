@@ -30,6 +30,10 @@ from layers.contract import LayerStore
 from layers.open import open_store
 
 
+_WHOLE = {"id", "source", "state", "run", "layer", "code", "kind", "type"}
+"""Columns that are never broken over two lines: people copy from them."""
+
+
 def default_lang() -> str:
     """Return `SATUDATA_LANG`, else English for an English locale, else Indonesian."""
     chosen = os.environ.get("SATUDATA_LANG", "")
@@ -83,7 +87,8 @@ class App:
     @cached_property
     def console(self) -> Console:
         """Terminal output for people; plain when not a terminal."""
-        return Console(highlight=False, soft_wrap=True)
+        width = None if sys.stdout.isatty() else 160  # piped tables are for reading too
+        return Console(highlight=False, width=width)
 
     def say(self, key: str, **params: Any) -> None:
         """Print one line for a person; silent under --json."""
@@ -105,7 +110,7 @@ class App:
         names = list(columns)
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in names:
-            table.add_column(self.text(f"cli.column.{name}"), overflow="fold")
+            table.add_column(self.text(f"cli.column.{name}"), overflow="fold", no_wrap=name in _WHOLE)
         for row in rows:
             table.add_row(*("" if row.get(name) is None else str(row[name]) for name in names))
         return table
