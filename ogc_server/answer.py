@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -56,7 +56,7 @@ def content_tag(body: bytes) -> str:
     return blake2b(body, digest_size=16).hexdigest()
 
 
-def link_header(links: list[Mapping[str, Any]]) -> str:
+def link_header(links: Sequence[Mapping[str, Any]]) -> str:
     """Return an RFC 8288 Link header; titles are left out, as they may be beyond Latin-1."""
     parts = []
     for link in links:

@@ -29,7 +29,7 @@ from layers.contract import LayerStore
 from layers.open import open_store
 from ogc_server import routes
 from ogc_server.answer import Answer, NotModifiedError
-from ogc_server.ask import Ask, base_address, split_path
+from ogc_server.ask import Ask, base_address, segment, split_path
 from ogc_server.assets import Assets
 from ogc_server.errors import MethodError, ParameterError, TooLargeError
 from ogc_server.gate import Gate
@@ -39,6 +39,7 @@ from ogc_server.negotiation import choose, language
 from ogc_server.parameters import positive, read, split_query
 from ogc_server.problems import problem
 from ogc_server.readers import Readers
+from ogc_server.route import Route
 from ogc_server.service import ApiCache, Service
 from ogc_server.snapshot import missing
 
@@ -91,7 +92,7 @@ class Dispatcher:
         except Exception as error:
             return problem(error, ask)
 
-    def _read(self, scope: Scope, ask: Ask) -> routes.Route:
+    def _read(self, scope: Scope, ask: Ask) -> Route:
         headers = ask.headers
         ask.lang = _kindly(headers.get("accept-language"))
         ask.base = ask.base or base_address(
@@ -99,7 +100,7 @@ class Dispatcher:
         )
         raw: bytes = scope.get("raw_path") or scope["path"].encode()
         segments = split_path(raw.split(b"?")[0])
-        ask.path = "/" + "/".join(_encoded(part) for part in segments)
+        ask.path = "/" + "/".join(segment(part) for part in segments)
         ask.pairs = split_query(scope.get("query_string", b""))
         ask.lang = language(dict(ask.pairs).get("lang"), headers.get("accept-language"))
         found = routes.find(segments)
@@ -110,7 +111,7 @@ class Dispatcher:
             raise MethodError(allow=_allowed(route))
         return route
 
-    def _handle(self, service: Service, route: routes.Route, ask: Ask) -> Answer:
+    def _handle(self, service: Service, route: Route, ask: Ask) -> Answer:
         """Run in a thread of the pool, on one snapshot from beginning to end."""
         snapshot = service.live.snapshot
         try:
@@ -124,12 +125,6 @@ class Dispatcher:
             return Answer(b"", status=304, tag=known.tag, cache=known.cache)
 
 
-def _encoded(part: str) -> str:
-    from ogc_server.ask import segment
-
-    return segment(part)
-
-
 def _kindly(accept_language: str | None) -> Any:
     try:
         return language(None, accept_language)
@@ -137,7 +132,7 @@ def _kindly(accept_language: str | None) -> Any:
         return "id"
 
 
-def _allowed(route: routes.Route) -> str:
+def _allowed(route: Route) -> str:
     return ", ".join(["GET", "HEAD", "OPTIONS", *(m for m in route.methods if m != "GET")])
 
 

@@ -10,7 +10,7 @@ import gzip
 import threading
 from collections import OrderedDict
 
-import brotli
+import brotli  # type: ignore[import-untyped]
 
 MIN_BYTES = 860
 _COMPRESSIBLE = ("json", "text/", "javascript", "xml", "svg")

@@ -75,7 +75,9 @@ def conformance(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
 
 def api(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     """Answer `/api`: one small OpenAPI document whatever the number of collections."""
-    doc = openapi.definition(service.settings, ask.base, ask.lang)
+    from ogc_server.routes import ROUTES  # the table names this handler
+
+    doc = openapi.definition(service.settings, ROUTES, ask.base, ask.lang)
 
     def resolve(parameter: dict[str, Any]) -> dict[str, Any]:
         if "$ref" in parameter:

@@ -12,7 +12,11 @@ from ogc_server.ask import Ask, matches
 from ogc_server.compression import MIN_BYTES, EncodedCache, compressible
 from ogc_server.negotiation import coding
 
-EXPOSED = "Content-Crs, Content-Language, ETag, Link, OGC-NumberMatched, OGC-NumberReturned, Retry-After, X-Request-Id"
+EXPOSED = (
+    "Content-Crs, Content-Language, ETag, Link, OGC-NumberMatched, OGC-NumberReturned, Retry-After, "
+    "X-Request-Id"
+)
+_ASKABLE = "Accept, Accept-Language, Content-Type, If-None-Match, X-Request-Id"
 _VARY = "Accept, Accept-Encoding, Accept-Language"
 _API_CSP = "default-src 'none'; frame-ancestors 'none'"
 _PAGE_CSP = (
@@ -98,7 +102,7 @@ class Gate:
         if "access-control-request-method" in ask.headers:
             headers |= {
                 "Access-Control-Allow-Methods": allow,
-                "Access-Control-Allow-Headers": "Accept, Accept-Language, Content-Type, If-None-Match, X-Request-Id",
+                "Access-Control-Allow-Headers": _ASKABLE,
                 "Access-Control-Max-Age": "86400",
             }
         return Answer(b"", status=204, cache=NEVER, headers=headers)

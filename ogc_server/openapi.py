@@ -7,25 +7,24 @@ with the number of collections and is usable on a closed network.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from catalog.messages import text
 from catalog.settings import Settings
-from ogc_server import routes
 from ogc_server.negotiation import PROBLEM
 from ogc_server.parameters import Param
+from ogc_server.route import Route
 
 VERSION = "1.0.0"
 _TAGS = {"records": "Katalog", "record": "Katalog", "health": "Server"}
 
 
-def definition(settings: Settings, base: str, lang: str) -> dict[str, Any]:
+def definition(settings: Settings, routes: Sequence[Route], base: str, lang: str) -> dict[str, Any]:
     """Return the OpenAPI document."""
     server = settings.server
     parameters: dict[str, Any] = {}
-    paths = {
-        "/" + "/".join(route.pattern): _path(route, settings, parameters, lang) for route in routes.ROUTES
-    }
+    paths = {"/" + "/".join(route.pattern): _path(route, settings, parameters, lang) for route in routes}
     contact = {"name": server.contact.organisation, "email": server.contact.email, "url": server.contact.url}
     info = {
         "title": server.title.get(lang) or text("landing.title", lang),
@@ -43,7 +42,7 @@ def definition(settings: Settings, base: str, lang: str) -> dict[str, Any]:
     }
 
 
-def _path(route: routes.Route, settings: Settings, parameters: dict[str, Any], lang: str) -> dict[str, Any]:
+def _path(route: Route, settings: Settings, parameters: dict[str, Any], lang: str) -> dict[str, Any]:
     refs = [
         *(_argument(part[1:-1], parameters, lang) for part in route.pattern if part.startswith("{")),
         *(_reference(param, route, parameters, lang) for param in route.table(settings.server)),
@@ -70,14 +69,15 @@ def _path(route: routes.Route, settings: Settings, parameters: dict[str, Any], l
     return path
 
 
-def _reference(param: Param, route: routes.Route, parameters: dict[str, Any], lang: str) -> dict[str, str]:
+def _reference(param: Param, route: Route, parameters: dict[str, Any], lang: str) -> dict[str, str]:
     key = param.name if param.name not in ("limit", "f") else f"{param.name}_{route.summary}"
     schema = dict(param.schema)
     if param.name == "f":
         schema["enum"] = [offer.name for offer in route.offers]
     described = {
-        "name": param.name, "in": "query", "required": False, "description": text(f"api.param.{param.name}", lang),
-        "schema": schema, "style": "form", "explode": param.explode is not False,
+        "name": param.name, "in": "query", "required": False,
+        "description": text(f"api.param.{param.name}", lang), "schema": schema, "style": "form",
+        "explode": param.explode is not False,
     }  # fmt: skip
     parameters[key] = described
     return {"$ref": f"#/components/parameters/{key}"}
@@ -91,7 +91,7 @@ def _argument(name: str, parameters: dict[str, Any], lang: str) -> dict[str, str
     return {"$ref": f"#/components/parameters/{name}"}
 
 
-def _answers(route: routes.Route) -> dict[str, Any]:
+def _answers(route: Route) -> dict[str, Any]:
     content: dict[str, Any] = {}
     for offer in route.offers:
         schema: dict[str, Any] = {"type": "string"}

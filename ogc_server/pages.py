@@ -55,18 +55,22 @@ def render(name: str, context: Mapping[str, Any], lang: str, *, url: str, base: 
     without a slash at the end. `context["doc"]` is the JSON document of the page.
     """
     translate = partial(text, lang=lang)
-    return _environment().get_template(name).render(
-        context,
-        lang=lang,
-        langs=[(code, with_query(url, lang=code)) for code in LANGS],
-        url=url,
-        base=base,
-        t=lambda key, **params: translate(key, **params),
-        number=partial(_number, lang=lang),
-        date=partial(_date, lang=lang),
-        instant=partial(_instant, lang=lang),
-        ago=partial(_ago, lang=lang),
-        place=partial(_place, base=base, lang=lang),
+    return (
+        _environment()
+        .get_template(name)
+        .render(
+            context,
+            lang=lang,
+            langs=[(code, with_query(url, lang=code)) for code in LANGS],
+            url=url,
+            base=base,
+            t=lambda key, **params: translate(key, **params),
+            number=partial(_number, lang=lang),
+            date=partial(_date, lang=lang),
+            instant=partial(_instant, lang=lang),
+            ago=partial(_ago, lang=lang),
+            place=partial(_place, base=base, lang=lang),
+        )
     )
 
 

@@ -21,7 +21,7 @@ from ogc_server.errors import ParameterError
 from ogc_server.links import OGC_REL, link
 from ogc_server.links import document as document_links
 from ogc_server.negotiation import GEOJSON, GEOJSON_OFFER, HTML_OFFER, JSON, JSONLD_OFFER, SCHEMA
-from ogc_server.parameters import COMMON, VERSION, Param, choice
+from ogc_server.parameters import Param
 from ogc_server.service import Service, document
 from ogc_server.snapshot import CATALOG_ID, Snapshot, missing
 from ogc_server.spatial import record_box
@@ -59,9 +59,7 @@ def _word(name: str, value: str) -> str:
 QUERYABLES = tuple(
     Param(name, _word, {"type": "string"}) for name in ("produsen_data", "source_id", "keywords", "kind")
 )
-ITEM_TABLE = (*COMMON, VERSION)
 KINDS = ("feature", "table", "raster", "service", "record")
-_ = choice
 
 
 def moments(span: Interval | None) -> tuple[datetime | None, datetime | None]:
@@ -301,7 +299,7 @@ def _contacts(dataset: Dataset) -> list[dict[str, Any]]:
 
 
 def _links(ask: Ask, dataset: Dataset) -> list[dict[str, Any]]:
-    from ogc_server.collections import licence_link
+    from ogc_server.collection import licence_link
 
     title = dataset.record.title.get(ask.lang) or dataset.id
     links = []

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-
 from catalog.model import LayerSchema
 from catalog.settings import ServerSettings
-from ogc_server import collections, front, health, items, records, schemas
-from ogc_server.answer import Answer
+from ogc_server import collection, front, health, items, records, schemas
 from ogc_server.ask import Ask
-from ogc_server.negotiation import Offer
 from ogc_server.parameters import (
     COMMON,
     CRS,
@@ -21,36 +16,8 @@ from ogc_server.parameters import (
     queryable_names,
     records_table,
 )  # fmt: skip
-from ogc_server.service import Service
+from ogc_server.route import Route
 from ogc_server.snapshot import CATALOG_ID, Snapshot
-
-type Handler = Callable[[Service, Snapshot, Ask], Answer]
-type Table = Callable[[ServerSettings], tuple[Param, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One address pattern; `{}` segments are arguments. `queryables` lets attribute names be asked."""
-
-    pattern: tuple[str, ...]
-    handler: Handler
-    offers: Sequence[Offer]
-    table: Table
-    methods: tuple[str, ...] = ("GET",)
-    queryables: bool = False
-    summary: str = ""
-
-    def match(self, segments: tuple[str, ...]) -> tuple[str, ...] | None:
-        """Return the arguments when the path fits, else None."""
-        if len(segments) != len(self.pattern):
-            return None
-        arguments = []
-        for wanted, given in zip(self.pattern, segments, strict=True):
-            if wanted.startswith("{"):
-                arguments.append(given)
-            elif wanted != given:
-                return None
-        return tuple(arguments)
 
 
 def _common(_: ServerSettings) -> tuple[Param, ...]:
@@ -74,34 +41,39 @@ def _records(server: ServerSettings) -> tuple[Param, ...]:
 
 
 def _collections(_: ServerSettings) -> tuple[Param, ...]:
-    return collections_table(collections.MAX_PAGE)
+    return collections_table(collection.MAX_PAGE)
 
 
 _C = "{collectionId}"
+
+_AT_C = ("collections", _C)
+_AT_CATALOG = ("collections", CATALOG_ID, "items")
 
 ROUTES = (
     Route((), front.landing, front.LANDING, _common, summary="landing"),
     Route(("conformance",), front.conformance, front.LANDING, _common, summary="conformance"),
     Route(("api",), front.api, front.API, _common, summary="api"),
-    Route(("collections",), collections.collections, collections.OFFERS, _collections, summary="collections"),
-    Route(("collections", CATALOG_ID, "items"), records.records, records.OFFERS, _records, summary="records"),
+    Route(("collections",), collection.collections, collection.OFFERS, _collections, summary="collections"),
+    Route(_AT_CATALOG, records.records, records.OFFERS, _records, summary="records"),
+    Route((*_AT_CATALOG, "{recordId}"), records.one_record, records.OFFERS, _common, summary="record"),
+    Route(_AT_C, collection.collection, collection.OFFERS, _versioned, summary="collection"),
+    Route((*_AT_C, "schema"), schemas.schema, schemas.OFFERS, _versioned, summary="schema"),
+    Route((*_AT_C, "queryables"), schemas.queryables, schemas.OFFERS, _versioned, summary="queryables"),
+    Route((*_AT_C, "sortables"), schemas.sortables, schemas.OFFERS, _versioned, summary="sortables"),
     Route(
-        ("collections", CATALOG_ID, "items", "{recordId}"), records.one_record, records.OFFERS, _common,
-        summary="record",
-    ),
-    Route(("collections", _C), collections.collection, collections.OFFERS, _versioned, summary="collection"),
-    Route(("collections", _C, "schema"), schemas.schema, schemas.OFFERS, _versioned, summary="schema"),
-    Route(("collections", _C, "queryables"), schemas.queryables, schemas.OFFERS, _versioned, summary="queryables"),
-    Route(("collections", _C, "sortables"), schemas.sortables, schemas.OFFERS, _versioned, summary="sortables"),
-    Route(
-        ("collections", _C, "items"), items.items, items.OFFERS, _items, ("GET", "POST"), queryables=True,
+        (*_AT_C, "items"),
+        items.items,
+        items.OFFERS,
+        _items,
+        ("GET", "POST"),
+        queryables=True,
         summary="items",
     ),
-    Route(("collections", _C, "items", "{featureId}"), items.item, items.FEATURE_OFFERS, _feature, summary="item"),
+    Route((*_AT_C, "items", "{featureId}"), items.item, items.FEATURE_OFFERS, _feature, summary="item"),
     Route(("health",), health.health, health.OFFERS, _common, summary="health"),
     Route(("health", "live"), health.live, health.PLAIN, _common, summary="health"),
     Route(("health", "ready"), health.ready, health.PLAIN, _common, summary="health"),
-)  # fmt: skip
+)
 
 
 def find(segments: tuple[str, ...]) -> tuple[Route, tuple[str, ...]] | None:

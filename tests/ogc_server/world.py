@@ -15,7 +15,16 @@ import shapely
 import shapely.geometry
 
 from catalog.model import (
-    Access, Contact, DatasetRecord, FieldDef, FieldType, Kind, LayerSchema, Link, Localized, RegionCode,
+    Access,
+    Contact,
+    DatasetRecord,
+    FieldDef,
+    FieldType,
+    Kind,
+    LayerSchema,
+    Link,
+    Localized,
+    RegionCode,
 )  # fmt: skip
 from catalog.settings import ServerSettings, Settings
 from catalog.store import Catalog
@@ -92,7 +101,9 @@ DESA = LayerSchema(
     region_code=RegionCode(field="nama", vintage=2025),
 )
 UTM = replace(DESA, crs="EPSG:32748")
-IDM = LayerSchema(fields=(FieldDef("idm", FieldType.REAL), FieldDef("status"), FieldDef("tanggal", FieldType.DATE)))
+IDM = LayerSchema(
+    fields=(FieldDef("idm", FieldType.REAL), FieldDef("status"), FieldDef("tanggal", FieldType.DATE))
+)
 POINTS = LayerSchema(
     fields=(FieldDef("nama"), FieldDef("stok", FieldType.INTEGER)), geometry_type="Point", integer_ids=True
 )
@@ -128,7 +139,7 @@ def idm(data: Path) -> FeatureBatch:
 def points(count: int = 25) -> FeatureBatch:
     """Invented warehouses on both sides of the antimeridian and in Cianjur."""
     places = [(107.1 + i / 50, -6.8 - i / 50) for i in range(count - 2)] + [(179.5, -5.0), (-179.5, -5.0)]
-    rows = [{"nama": f"Gudang, \"{i}\" =1+1", "stok": i * 10} for i in range(count)]
+    rows = [{"nama": f'Gudang, "{i}" =1+1', "stok": i * 10} for i in range(count)]
     shapes = np.array([shapely.Point(*place) for place in places], dtype=object)
     return FeatureBatch([str(i + 1) for i in range(count)], rows, shapes)
 
@@ -137,7 +148,9 @@ def fill(world: World, data: Path, layers: Sequence[str] = ("desa", "desa-utm", 
     """Publish the test layers, a restricted one, a withdrawn one and a service."""
     villages = desa(data)
     if "desa" in layers:
-        world.publish("desa", DESA, villages, title="Batas Desa Cianjur", description=Localized(id="Batas desa."))
+        world.publish(
+            "desa", DESA, villages, title="Batas Desa Cianjur", description=Localized(id="Batas desa.")
+        )
     if "desa-utm" in layers:
         moved = transform(villages.geometries, "EPSG:4326", "EPSG:32748")
         world.publish("desa-utm", UTM, replace(villages, geometries=moved), title="Desa dalam UTM 48S")
@@ -152,4 +165,6 @@ def fill(world: World, data: Path, layers: Sequence[str] = ("desa", "desa-utm", 
             title=Localized(id="Peta rupabumi"), produsen_data="BIG",
             links=[Link(href="https://example.go.id/wms", protocol="OGC:WMS", title="WMS")],
         )  # fmt: skip
-        world.catalog.datasets.put("peta", source_id=SOURCE, remote_id="peta", kind="service", record=peta, run_id="")
+        world.catalog.datasets.put(
+            "peta", source_id=SOURCE, remote_id="peta", kind="service", record=peta, run_id=""
+        )
