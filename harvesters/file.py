@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field
@@ -23,7 +25,7 @@ from harvesters.contract import Harvester, Listing, Options, Probe, RemoteDatase
 from harvesters.file_layers import Found, Opened, open_layer, scan
 from harvesters.file_place import local_path
 from harvesters.file_unpack import Budget
-from harvesters.http import HttpClient
+from harvesters.http import Download, HttpClient, Validators
 from harvesters.http_auth import safe_url
 from harvesters.naming import Choice, choose
 
@@ -45,19 +47,28 @@ class FileHarvester(Harvester):
     def __init__(self, source: SourceConfig, http: HttpClient) -> None:
         super().__init__(source, http)
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._kept: list[dict[str, Any]] = []
+        self._validators = Validators()
 
     def probe(self) -> Probe:
         """Look at the file (an http file is fetched, as only its bytes tell what it is)."""
+        if self._not_modified():
+            return Probe(self._name, "", {"layers": [kept["remote"] for kept in self._kept]})
         names = [item.name for item in self._scanned if isinstance(item, Found)]
         return Probe(self._name, "", {"layers": names})
 
     def listing(self) -> Listing:
         """List the layers that the configuration chooses."""
+        if self._not_modified():
+            return Listing(count=len(self._kept), ids=tuple(kept["remote"] for kept in self._kept))
         ids = tuple(choice.remote for choice in self._choices)
         return Listing(count=len(ids), ids=ids)
 
     def datasets(self) -> Iterator[RemoteDataset | ItemError]:
         """Yield one dataset per chosen layer; one that is missing or unreadable is an item error."""
+        if self._not_modified():
+            yield from self._unchanged()
+            return
         found = {item.name: item for item in self._scanned if isinstance(item, Found)}
         yield from (item for item in self._scanned if isinstance(item, ItemError))
         for choice in self._choices:
@@ -100,10 +111,39 @@ class FileHarvester(Harvester):
             raise ProtocolError(error.detail, where=self.source.id, hint="put the file there") from error
         if local is not None:
             return local
-        download = self.http.download(self.source.url, self._folder("unduhan"))
+        download = self._download
         if download is None:
             raise ProtocolError("the server sent no file", where=safe_url(self.source.url))
         return download.path
+
+    @cached_property
+    def _download(self) -> Download | None:
+        """Fetch the file; None when the server says that it is what the live versions were made of."""
+        self._kept = self._known()
+        validators = Validators(**self._kept[0]["validators"]) if self._kept else None
+        found = self.http.download(self.source.url, self._folder("unduhan"), validators=validators)
+        self._validators = found.validators if found is not None else validators or Validators()
+        return found
+
+    def _known(self) -> list[dict[str, Any]]:
+        """Return what was kept of every layer, if all of them were made of one state of the file."""
+        layers = self.source.layers
+        if any("*" in layer.remote or layer.id is None for layer in layers):
+            return []
+        kept = [dict(self.previous(str(layer.id), layer)) for layer in layers]
+        same = all(k.get("validators") and k["validators"] == kept[0]["validators"] for k in kept)
+        return kept if same else []
+
+    def _not_modified(self) -> bool:
+        is_remote = urlsplit(self.source.url).scheme in {"http", "https"}
+        return is_remote and self._download is None and bool(self._kept)
+
+    def _unchanged(self) -> Iterator[RemoteDataset]:
+        for layer, kept in zip(self.source.layers, self._kept, strict=True):
+            record = DatasetRecord.model_validate(kept["record"])
+            yield RemoteDataset(
+                kept["remote"], str(layer.id), kept["kind"], record, layer, unchanged=True, keep=kept
+            )
 
     @cached_property
     def _scanned(self) -> list[Found | ItemError]:
@@ -120,14 +160,25 @@ class FileHarvester(Harvester):
     def _dataset(self, found: Found, choice: Choice) -> RemoteDataset:
         size = self.options.page_size or self.http.settings.page_size
         opened = open_layer(found, choice.layer, page_size=size)
+        record = self._record(found, opened)
         return RemoteDataset(
             remote_id=choice.remote,
             collection_id=choice.collection_id,
             kind=opened.kind,
-            record=self._record(found, opened),
+            record=record,
             layer=choice.layer,
             content=opened.content,
+            keep=self._keep(choice.remote, opened, record),
         )
+
+    def _keep(self, remote: str, opened: Opened, record: DatasetRecord) -> dict[str, Any]:
+        """Return what the next run needs to ask the server only whether anything changed."""
+        if not (self._validators.etag or self._validators.last_modified):
+            return {}
+        return {
+            "validators": asdict(self._validators), "remote": remote, "kind": opened.kind,
+            "record": record.model_dump(mode="json", exclude_defaults=True),
+        }  # fmt: skip
 
     def _record(self, found: Found, opened: Opened) -> DatasetRecord:
         remote = urlsplit(self.source.url).scheme in {"http", "https"}

@@ -116,7 +116,7 @@ class FileContent:
             with part.open("rb") as file:
                 while block := file.read(_BLOCK):
                     digest.update(block)
-        return Listing(count=self._reader.count(), stage=digest.hexdigest()[:32])
+        return Listing(count=self._reader.count(), stage=digest.hexdigest()[:32], certain=True)
 
     def pages(self, listing: Listing, staged: Set[str]) -> Iterator[FeaturePage]:
         """Yield the pages that are not staged; ProtocolError when rows are missing at the end."""
