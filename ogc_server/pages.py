@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache, partial
-from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
@@ -21,6 +21,7 @@ from babel.numbers import format_decimal
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from catalog.errors import PublishError
 from catalog.messages import LANGS, text
 
 WIB = ZoneInfo("Asia/Jakarta")
@@ -29,7 +30,10 @@ STATIC = Path(__file__).parent / "static"
 
 def static_folders() -> tuple[Path, Path]:
     """Return our own assets and those of the `maplibre` package (maplibre-gl.js and .css)."""
-    return STATIC, Path(str(files("maplibre"))) / "srcjs"
+    found = find_spec("maplibre")  # not imported: only its files are wanted
+    if found is None or found.origin is None:
+        raise PublishError("the maplibre package is not installed", hint="Run `make setup`.")
+    return STATIC, Path(found.origin).parent / "srcjs"
 
 
 @cache
