@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,11 +17,11 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, StatementError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from catalog import tables
-from catalog.errors import ConfigError, StorageFullError
+from catalog.errors import ConfigError, RecordError, SatuDataError, StorageFullError
 from catalog.secrets import redact
 
 _MIGRATIONS = Path(__file__).resolve().parent / "migrations"
@@ -49,8 +50,10 @@ class Database:
         try:
             with self._writer.begin() as connection:
                 yield connection
-        except OperationalError as error:
-            if _is_full(error):
+        except StatementError as error:
+            if isinstance(error.orig, SatuDataError):  # ours, raised while values were bound
+                raise error.orig from None
+            if isinstance(error, OperationalError) and _is_full(error):
                 raise StorageFullError(str(error.orig)) from error
             raise
 
@@ -113,7 +116,7 @@ def _engine(url: str) -> sa.Engine:
     if parsed.drivername in {"postgresql", "postgresql+psycopg"}:
         return sa.create_engine(
             parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=5, max_overflow=20,
-            connect_args={"options": "-c timezone=UTC"},
+            connect_args={"options": "-c timezone=UTC"}, json_serializer=_json,
         )  # fmt: skip
     raise ConfigError(
         f"unknown database type {parsed.drivername!r}",
@@ -127,7 +130,7 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
             "an in-memory SQLite database can not be shared by workers", hint="Use sqlite:///path."
         )
     Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, pool_size=5, max_overflow=50)
+    engine = sa.create_engine(url, pool_size=5, max_overflow=50, json_serializer=_json)
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
@@ -143,6 +146,13 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
         connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('begin', 'DEFERRED')}")
 
     return engine
+
+
+def _json(value: Any) -> str:
+    try:
+        return json.dumps(tables.storable(value), ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise RecordError(f"a value can not be stored: {error}") from error
 
 
 def _alembic_config() -> Config:

@@ -26,7 +26,7 @@ from catalog.errors import GoneError, NotFoundError, PublishError, RecordError
 from catalog.messages import text
 from catalog.model import DatasetRecord, Kind, Localized, VersionInfo, identity
 from catalog.search import SearchQuery
-from catalog.tables import datasets, versions
+from catalog.tables import datasets, storable, versions
 from catalog.versions import load_info
 
 Change = Literal["added", "updated", "unchanged"]
@@ -371,7 +371,8 @@ def _short(value: Any) -> str:
 
 
 def _dump(record: DatasetRecord) -> dict[str, Any]:
-    return record.model_dump(mode="json", exclude_defaults=True)
+    dumped: dict[str, Any] = storable(record.model_dump(mode="json", exclude_defaults=True))
+    return dumped
 
 
 def _merge(harvested: dict[str, Any], overlay: dict[str, Any]) -> DatasetRecord:

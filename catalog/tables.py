@@ -7,6 +7,7 @@ Change a table only together with a new migration; a test holds the two equal.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,8 +24,39 @@ metadata = sa.MetaData(
 )
 
 Json = sa.JSON().with_variant(JSONB(), "postgresql")
-# Ordered by code point on both databases, so that sorting and prefix ranges agree.
-Key = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def storable(value: Any) -> Any:
+    """Return a JSON-like value without what PostgreSQL can not keep: NUL and half characters."""
+    if isinstance(value, str):
+        return _UNSTORABLE.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {storable(key): storable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(inner) for inner in value]
+    return value
+
+
+class Text(sa.types.TypeDecorator[str]):
+    """Any text that an upstream or a person may send."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        """Take out what can not be stored."""
+        return None if value is None else _UNSTORABLE.sub("\ufffd", value)
+
+
+class Key(Text):
+    """A text ordered by code point on both databases, so that sorting and prefix ranges agree."""
+
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[str]:
+        """Return the collated type where there is one."""
+        return sa.Text(collation="C") if dialect.name == "postgresql" else sa.Text()
 
 
 class UtcTime(sa.types.TypeDecorator[datetime]):
@@ -53,7 +85,7 @@ Column = sa.Column
 
 counters = sa.Table(
     "counters", metadata,
-    Column("name", sa.Text, primary_key=True),
+    Column("name", Text, primary_key=True),
     Column("value", sa.BigInteger, nullable=False),
 )  # fmt: skip
 
@@ -62,18 +94,18 @@ runs = sa.Table(
     Column("number", sa.Integer, primary_key=True, autoincrement=True),
     Column("id", Key, nullable=False, unique=True),
     Column("source_id", Key, nullable=False),
-    Column("state", sa.Text, nullable=False),
-    Column("phase", sa.Text, nullable=False),
-    Column("trigger", sa.Text, nullable=False),
-    Column("worker", sa.Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("trigger", Text, nullable=False),
+    Column("worker", Text, nullable=False),
     Column("started", UtcTime, nullable=False),
     Column("finished", UtcTime),
     Column("heartbeat", UtcTime, nullable=False),
     Column("lease_until", UtcTime, nullable=False),
     Column("lease_seconds", sa.Float, nullable=False),
     Column("cancel_requested", sa.Boolean, nullable=False),
-    Column("reason", sa.Text, nullable=False),
-    Column("code", sa.Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("code", Text, nullable=False),
     Column("details", Json, nullable=False),
     sa.Index("ix_runs_source_id", "source_id", "number"),
     sa.Index(
@@ -98,20 +130,20 @@ run_errors = sa.Table(
     Column("number", sa.Integer, primary_key=True, autoincrement=True),
     Column("run_id", Key, sa.ForeignKey("runs.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("layer_id", Key, nullable=False),
-    Column("code", sa.Text, nullable=False),
-    Column("message", sa.Text, nullable=False),
-    Column("remote_id", sa.Text, nullable=False),
-    Column("url", sa.Text, nullable=False),
-    Column("severity", sa.Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("remote_id", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("severity", Text, nullable=False),
 )  # fmt: skip
 
 datasets = sa.Table(
     "datasets", metadata,
     Column("id", Key, primary_key=True),
-    Column("uuid", sa.Text, nullable=False),
+    Column("uuid", Text, nullable=False),
     Column("source_id", Key, nullable=False),
     Column("remote_id", Key, nullable=False),
-    Column("kind", sa.Text, nullable=False),
+    Column("kind", Text, nullable=False),
     Column("rank", sa.Integer, nullable=False),
     Column("harvested", Json, nullable=False),
     Column("overlay", Json, nullable=False),
@@ -121,11 +153,11 @@ datasets = sa.Table(
     Column("updated", UtcTime, nullable=False),
     Column("missing_since", UtcTime),
     Column("withdrawn_at", UtcTime),
-    Column("withdrawn_reason", sa.Text, nullable=False),
+    Column("withdrawn_reason", Text, nullable=False),
     # Merged values kept once more, for search, sort and facets only:
     Column("title_key", Key, nullable=False),
-    Column("produsen_data", sa.Text, nullable=False),
-    Column("access", sa.Text, nullable=False),
+    Column("produsen_data", Text, nullable=False),
+    Column("access", Text, nullable=False),
     Column("west", sa.Float),
     Column("south", sa.Float),
     Column("east", sa.Float),
@@ -166,8 +198,8 @@ versions = sa.Table(
     "versions", metadata,
     Column("layer_id", Key, primary_key=True),
     Column("version", sa.Integer, primary_key=True, autoincrement=False),
-    Column("state", sa.Text, nullable=False),
-    Column("reason", sa.Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
     Column("run_id", Key, nullable=False),
     Column("info", Json, nullable=False),
     Column("published", UtcTime),
@@ -181,9 +213,9 @@ audit = sa.Table(
     "audit", metadata,
     Column("number", sa.Integer, primary_key=True, autoincrement=True),
     Column("at", UtcTime, nullable=False),
-    Column("action", sa.Text, nullable=False),
+    Column("action", Text, nullable=False),
     Column("subject", Key, nullable=False),
-    Column("actor", sa.Text, nullable=False),
+    Column("actor", Text, nullable=False),
     Column("details", Json, nullable=False),
     sa.Index("ix_audit_subject", "subject", "number"),
 )  # fmt: skip
@@ -192,7 +224,7 @@ region_sets = sa.Table(
     "region_sets", metadata,
     Column("scheme", Key, primary_key=True),
     Column("vintage", sa.Integer, primary_key=True, autoincrement=False),
-    Column("source", sa.Text, nullable=False),
+    Column("source", Text, nullable=False),
     Column("loaded", UtcTime, nullable=False),
     Column("rows", sa.Integer, nullable=False),
 )  # fmt: skip
@@ -202,8 +234,8 @@ regions = sa.Table(
     Column("scheme", Key, primary_key=True),
     Column("vintage", sa.Integer, primary_key=True, autoincrement=False),
     Column("code", Key, primary_key=True),
-    Column("level", sa.Text, nullable=False),
-    Column("name", sa.Text, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("name", Text, nullable=False),
     Column("parent", Key),
     sa.Index("ix_regions_parent", "scheme", "vintage", "parent", "code"),
 )  # fmt: skip
@@ -215,7 +247,7 @@ crosswalk_sets = sa.Table(
     Column("from_vintage", sa.Integer, nullable=False),
     Column("to_scheme", Key, nullable=False),
     Column("to_vintage", sa.Integer, nullable=False),
-    Column("source", sa.Text, nullable=False),
+    Column("source", Text, nullable=False),
     Column("loaded", UtcTime, nullable=False),
     Column("rows", sa.Integer, nullable=False),
     sa.UniqueConstraint("from_scheme", "from_vintage", "to_scheme", "to_vintage", name="uq_crosswalk_sets"),
@@ -229,6 +261,6 @@ crosswalk = sa.Table(
     Column("to_code", Key, primary_key=True),
     Column("share", sa.Float),
     Column("share_back", sa.Float),
-    Column("quality", sa.Text, nullable=False),
+    Column("quality", Text, nullable=False),
     sa.Index("ix_crosswalk_to_code", "set_number", "to_code"),
 )  # fmt: skip

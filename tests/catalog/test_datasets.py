@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 
 import pytest
@@ -270,3 +271,17 @@ def test_all_goes_through_many_in_order(catalog: Catalog) -> None:
     assert [d.id for d in catalog.datasets.all()] == [f"d{number:02}" for number in range(12)]
     assert [d.id for d in catalog.datasets.many(["d07", "none", "d01"])] == ["d07", "d01"]
     assert catalog.datasets.ids(kind="raster") == []
+
+
+def test_what_no_database_can_keep_is_replaced(catalog: Catalog) -> None:
+    """Real catalogs hold NUL bytes and half characters; PostgreSQL takes neither."""
+    assert put(catalog, title="Batas\0Desa \ud800", extras={"a\0": "b"}, keywords=["x\0"]) == "added"
+    found = catalog.datasets.get("batas-desa")
+    assert found.record.title.id == "Batas\ufffdDesa \ufffd"
+    assert put(catalog, title="Batas\0Desa \ud800", extras={"a\0": "b"}, keywords=["x\0"]) == "unchanged"
+
+
+def test_a_number_that_is_none_is_a_record_error(catalog: Catalog) -> None:
+    with pytest.raises(RecordError):
+        put(catalog, bbox=[math.nan, 0, 1, 1])
+    assert catalog.datasets.ids() == []

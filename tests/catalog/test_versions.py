@@ -90,11 +90,12 @@ def test_a_held_version_is_accepted_or_rejected_once(catalog: Catalog) -> None:
     assert [entry.info.version for entry in catalog.versions.held()] == [2]
     assert catalog.versions.get("desa", 2).reason == "40 % removed"
     catalog.versions.reject("desa", 2, by="sri", reason="the source lost a province")
-    for act in (
+    acts: tuple[Callable[[], VersionInfo], ...] = (
         lambda: catalog.versions.accept("desa", 2, by="sri"),
         lambda: catalog.versions.make_current("desa", 2, by="sri"),
         lambda: catalog.versions.rollback("desa", to=2, by="sri"),
-    ):
+    )
+    for act in acts:
         with pytest.raises(PublishError, match="rejected"):
             act()
     catalog.versions.register(info(3), state="held")
