@@ -35,7 +35,7 @@ from harvesters.engine_book import Book, DryBook, LiveBook
 from harvesters.engine_job import Job, Offer, Tally
 from harvesters.engine_lease import Heartbeat
 from harvesters.engine_missing import withdraw_missing
-from harvesters.engine_notify import HOOKS, Hook, Published, notify
+from harvesters.engine_notify import Hook, Published, hooks_for, notify
 from harvesters.engine_publish import load_regions, put_record, record_of, stricter
 from harvesters.engine_raster import harvest_raster
 from harvesters.engine_result import LayerResult
@@ -64,7 +64,8 @@ class Engine:
         hooks: Sequence[Hook] | None = None,
         hook_seconds: float = 20.0,
     ) -> None:
-        self._settings, self._catalog, self._store, self._clock = settings, catalog, store, clock
+        self.catalog = catalog
+        self._settings, self._store, self._clock = settings, store, clock
         self._hooks, self._hook_seconds = hooks, hook_seconds
 
     def run(
@@ -113,11 +114,11 @@ class Engine:
         seconds = self._settings.harvest.lease_seconds
         book: Book = (
             DryBook(source.id, self._clock, trigger) if dry
-            else LiveBook(self._catalog, source.id, seconds, trigger)
+            else LiveBook(self.catalog, source.id, seconds, trigger)
         )  # fmt: skip
         progress.phase("lease")
         return Job(
-            self._settings, self._catalog, self._store, self._clock, source, book, cancel, progress,
+            self._settings, self.catalog, self._store, self._clock, source, book, cancel, progress,
             trigger, dry,
         )  # fmt: skip
 
@@ -341,10 +342,10 @@ class Engine:
             run = job.book.finish(results.worst, results.reason, results.code, results.details())
         except CancelledRunError as exc:
             return self._broken(job, exc)
-        hooks = HOOKS if self._hooks is None else self._hooks
+        hooks = hooks_for(self._settings) if self._hooks is None else self._hooks
         if hooks and results.published and not job.dry:
             told = Published(run.id, job.source.id, tuple(results.published))
-            notify(hooks, self._settings, self._catalog, told, wait=self._hook_seconds)
+            notify(hooks, self._settings, self.catalog, told, wait=self._hook_seconds)
         return run
 
     def _broken(self, job: Job, exc: BaseException) -> Run:

@@ -30,5 +30,6 @@ def withdraw_missing(job: Job) -> None:
                 if dataset.missing_since is not None and job.clock() - dataset.missing_since >= grace:
                     why = f"no longer offered by the source since {dataset.missing_since:%Y-%m-%d}"
                     job.catalog.datasets.tombstone(dataset.id, reason=why, by=f"harvest:{source.id}")
+                    job.results.published.append(dataset.id)  # others must hear of it too
     for reason in reasons:
         job.results.note(RunState.HELD, f"guard-{reason.code}", reason.text("en"))

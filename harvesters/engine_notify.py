@@ -28,6 +28,19 @@ HOOKS: list[Hook] = []
 """Called after each run that published something, in order; a program adds its own at start."""
 
 
+def ckan_hook(settings: Settings, catalog: Catalog, published: Published) -> None:
+    """Bring the CKAN register into step for what was published. What fails, the next sync mends."""
+    from catalog.ckan.sync import sync
+
+    sync(settings, catalog, only=published.datasets)
+
+
+def hooks_for(settings: Settings) -> list[Hook]:
+    """Return the hooks that the settings ask for, and those that the program added."""
+    wanted = settings.ckan is not None and settings.server.url is not None
+    return [*([ckan_hook] if wanted else []), *HOOKS]
+
+
 def notify(
     hooks: Sequence[Hook], settings: Settings, catalog: Catalog, published: Published, *, wait: float
 ) -> list[str]:

@@ -94,7 +94,13 @@ def build(job: Job, offer: Offer, staged: Staged) -> VersionInfo:
 
 def next_version(job: Job, layer_id: str) -> int:
     """Return a number above all that were ever registered; drop what a crash left unregistered."""
-    registered = {entry.info.version for entry in job.catalog.versions.list(layer_id)}
+    entries = job.catalog.versions.list(layer_id)
+    for entry in entries:
+        if entry.state == "staged":  # we hold the lease, so whoever registered it is gone
+            job.catalog.versions.reject(
+                layer_id, entry.info.version, by=f"harvest:{job.source.id}", reason="interrupted run"
+            )
+    registered = {entry.info.version for entry in entries}
     for version in job.store.versions(layer_id):
         if version not in registered:
             job.store.remove(layer_id, version)
