@@ -191,3 +191,78 @@ _XSD = """<xsd:schema xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:a="http
  <xsd:sequence><xsd:element name="kode" type="xsd:string"/><xsd:element name="nama" type="xsd:string"/>
  <xsd:element name="geom" type="gml:PointPropertyType"/></xsd:sequence></xsd:extension></xsd:complexContent>
  </xsd:complexType><xsd:element name="desa" type="a:desaType"/></xsd:schema>"""
+
+
+@dataclass
+class BadCsw:
+    """A CSW with switches. Records `rec-1`... come from `documents` (identifier -> full record)."""
+
+    documents: dict[str, bytes]
+    schemas: tuple[str, ...] = ("http://www.isotc211.org/2005/gmd", "http://www.opengis.net/cat/csw/2.0.2")
+    broken: tuple[str, ...] = ()
+    broken_brief: tuple[str, ...] = ()
+    cap: int | None = None
+    next_record: str = "0"
+    doubles: int = 0
+    sorts: bool = True
+    matched: str | None = None
+    empty_at: tuple[int, ...] = ()
+    hits_supported: bool = True
+    asked: list[etree._Element] = field(default_factory=list)
+
+    def __call__(self, asked: Asked) -> Answer:
+        if asked.body:
+            return self._records(asked.xml)
+        if asked.params.get("request") == "GetRecordById":
+            own = asked.params["id"]
+            if own in self.broken:
+                return Answer(EXCEPTION.format("XML of the record is damaged"))
+            body = b"<r xmlns='http://www.opengis.net/cat/csw/2.0.2'>" + self._full(own) + b"</r>"
+            return Answer(body)
+        return Answer(self._capabilities())
+
+    def _full(self, own: str) -> bytes:
+        return self.documents[own].split(b"?>", 1)[-1] if own in self.documents else b""
+
+    def _records(self, request: etree._Element) -> Answer:
+        self.asked.append(request)
+        if request.find(".//{*}SortBy") is not None and not self.sorts:
+            return Answer(EXCEPTION.format("SortBy is not supported"))
+        if request.get("resultType") == "hits":
+            if not self.hits_supported:
+                return Answer(EXCEPTION.format("hits is not supported"))
+            return Answer(self._results([], 0))
+        start, count = int(request.get("startPosition") or 1), int(request.get("maxRecords") or 10)
+        brief = request.findtext(".//{*}ElementSetName") == "brief"
+        listed = [*list(self.documents), *list(self.documents)[: self.doubles]]
+        page = listed[start - 1 :][: min(count, self.cap or count)]
+        if start in self.empty_at:
+            self.empty_at = tuple(p for p in self.empty_at if p != start)
+            page = []
+        if set(page) & set(self.broken_brief if brief else self.broken):
+            return Answer(EXCEPTION.format("XML of the record is damaged"))
+        bodies = [self._brief(own) if brief else self._full(own) for own in page]
+        return Answer(self._results(bodies, start + len(page)))
+
+    def _brief(self, own: str) -> bytes:
+        return (
+            f'<csw:BriefRecord xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:identifier>{escape(own)}'
+            "</dc:identifier><dc:type>dataset</dc:type></csw:BriefRecord>"
+        ).encode()
+
+    def _results(self, bodies: list[bytes], following: int) -> bytes:
+        matched = self.matched if self.matched is not None else str(len(self.documents) + self.doubles)
+        head = (
+            '<csw:GetRecordsResponse xmlns:csw="http://www.opengis.net/cat/csw/2.0.2"><csw:SearchResults '
+            f'numberOfRecordsMatched="{matched}" numberOfRecordsReturned="{len(bodies)}" '
+            f'nextRecord="{self.next_record or following}">'
+        )
+        return head.encode() + b"".join(bodies) + b"</csw:SearchResults></csw:GetRecordsResponse>"
+
+    def _capabilities(self) -> str:
+        values = "".join(f"<ows:Value>{s}</ows:Value>" for s in self.schemas)
+        return f"""<csw:Capabilities xmlns:csw="http://www.opengis.net/cat/csw/2.0.2"
+ xmlns:ows="http://www.opengis.net/ows" version="2.0.2">
+ <ows:ServiceIdentification><ows:Title>CSW uji</ows:Title></ows:ServiceIdentification>
+ <ows:OperationsMetadata><ows:Operation name="GetRecords"><ows:Parameter name="outputSchema">{values}
+ </ows:Parameter></ows:Operation></ows:OperationsMetadata></csw:Capabilities>"""
