@@ -24,6 +24,9 @@ _LENGTHS: dict[Scheme, tuple[int, ...]] = {"kemendagri": (2, 4, 6, 10), "bps": (
 _FIRST_PROVINCE = 11
 _FIRST_KOTA = 71
 _PLACEHOLDER = re.compile(r"[-/_xX*?]")
+_CANONICAL = re.compile(
+    r"(?:1[1-9]|[2-9][0-9])(?:\.(?!00)[0-9]{2}(?:\.(?!00)[0-9]{2}(?:\.(?!0000)[0-9]{4})?)?)?"
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -75,6 +78,11 @@ class Code:
 
     def __str__(self) -> str:
         return ".".join(self.parts) if self.scheme == "kemendagri" else self.digits
+
+
+def is_canonical(text: str) -> bool:
+    """Tell whether `text` is a Kemendagri code as `str(Code)` writes it: quick, for millions of rows."""
+    return _CANONICAL.fullmatch(text) is not None
 
 
 def parse(text: str | int, scheme: Scheme | None = None, *, level: Level | None = None) -> Code:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from catalog.codes import parse
+from catalog.codes import is_canonical, parse
 from catalog.errors import RecordError
 from catalog.model import RegionCode
 
@@ -28,6 +28,8 @@ class CodeNormaliser:
             value = row.get(self.field)
             if value is None or value == "":
                 continue
+            if self._scheme == "kemendagri" and isinstance(value, str) and is_canonical(value):
+                continue  # nearly every row of a boundary layer
             text, code, message = self._read(value)
             row[self.field] = text
             if code:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.codes import Code, compose, parse
+from catalog.codes import Code, compose, is_canonical, parse
 from catalog.errors import AmbiguousCodeError, RecordError
 from catalog.model import Scheme
 
@@ -162,3 +162,12 @@ def test_the_whole_official_list(shared_data: Path) -> None:
         assert (str(code), code.level, str(code.parent or "")) == (row["kode"], row["level"], row["induk"])
         if code.level == "kabkota":
             assert code.is_kota == row["nama"].startswith("Kota ")
+
+
+@given(st.from_regex(r"\A[0-9]{1,3}(\.[0-9]{1,3}){0,2}(\.[0-9]{3,5})?\Z"))
+def test_the_quick_look_says_canonical_only_of_what_parses_to_itself(text: str) -> None:
+    try:
+        parsed = str(parse(text, "kemendagri"))
+    except RecordError:
+        parsed = ""
+    assert is_canonical(text) == (parsed == text)
