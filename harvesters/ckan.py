@@ -19,7 +19,7 @@ from catalog.model import DatasetRecord, ItemError, Localized
 from catalog.sources import LayerConfig, SourceConfig
 from harvesters.ckan_api import CkanClient
 from harvesters.ckan_record import instant, link_of, record_of
-from harvesters.ckan_resource import is_candidate, resource_content
+from harvesters.ckan_resource import Behind, behind, is_candidate
 from harvesters.contract import Harvester, Listing, Options, Probe, RemoteDataset
 from harvesters.http import HttpClient
 from harvesters.naming import slug
@@ -71,16 +71,17 @@ class CkanHarvester(Harvester):
         return Listing(count=len(ids), ids=tuple(ids), stage=stage)
 
     def datasets(self) -> Iterator[RemoteDataset | ItemError]:
-        """Yield every chosen package and, where wanted, its data; one bad package ends nothing."""
+        """Yield every chosen package and, where wanted, its data; one bad package ends nothing.
+
+        The content of a dataset is at hand until the next dataset is asked for.
+        """
         for package, layer in self._chosen():
             if isinstance(package, ItemError):
                 yield package
                 continue
             for remote_id, resource in self._parts(package, layer):
                 try:
-                    yield self._dataset(remote_id, package, resource, layer)
-                except AuthSourceError:
-                    raise
+                    yield from self._described(remote_id, package, resource, layer)
                 except (SourceError, NotFoundError) as exc:
                     yield ItemError(exc.code, exc.detail or str(exc), remote_id, exc.where)
 
@@ -161,20 +162,28 @@ class CkanHarvester(Harvester):
             parts += [(f"{own}/{r['id']}", r) for r in resources if is_candidate(r)]
         return parts
 
-    def _dataset(
+    def _described(
         self, remote_id: str, package: Package, resource: Package | None, layer: LayerConfig
-    ) -> RemoteDataset:
+    ) -> Iterator[RemoteDataset | ItemError]:
         record = self._record(package, layer)
-        name = _collection(self.source.id, str(package.get("name") or ""), str(package["id"]))
+        name = layer.id or _collection(self.source.id, str(package.get("name") or ""), str(package["id"]))
         if resource is None:
-            return RemoteDataset(remote_id, layer.id or name, "record", record, layer)
-        if "url" not in resource and not resource.get("datastore_active"):
-            raise ProtocolError("the package has no such resource", where=remote_id)
-        content = resource_content(resource, self._client, layer, self.options.table_rows, self.source)
-        own_layer = "/" in layer.remote and layer.id
-        collection = own_layer or f"{layer.id or name}-{slug(str(resource['id']))[:8].rstrip('-')}"
+            yield RemoteDataset(remote_id, name, "record", record, layer)
+            return
+        if not (resource.get("url") or resource.get("datastore_active")):
+            raise ProtocolError("the package has no such resource, or it has no address", where=remote_id)
+        own = layer.id if "/" in layer.remote else None
+        collection = own or f"{name}-{slug(str(resource['id']))[:8].rstrip('-')}"
+        chosen = _for_data(layer, own=own is not None)
         described = _of_resource(record, resource, self.source.url)
-        return RemoteDataset(remote_id, collection, content.kind, described, layer, content.content)
+        kept = self.previous(collection, chosen)
+        with behind(resource, self._client, chosen, self.options.table_rows, kept) as found:
+            if len(found) > 1:
+                yield RemoteDataset(remote_id, collection, "record", described, chosen)
+            for one in found:
+                if one.why:
+                    yield ItemError("not-data", one.why, remote_id, severity="warning")
+                yield _part(remote_id, collection, described, chosen, one)
 
     def _record(self, package: Package, layer: LayerConfig) -> DatasetRecord:
         record = record_of(package, self.source.url)
@@ -185,6 +194,27 @@ class CkanHarvester(Harvester):
         if record.access == "publik":
             record.access = layer.access
         return record
+
+
+def _for_data(layer: LayerConfig, *, own: bool) -> LayerConfig:
+    """Return the configuration as a resource's: what was said of the package is not said of each."""
+    options = {key: value for key, value in layer.options.items() if key != "data"}
+    mine: dict[str, Any] = {} if own else {"title": None, "description": None}
+    return layer.model_copy(update={"options": options, **mine})
+
+
+def _part(
+    remote_id: str, collection: str, record: DatasetRecord, layer: LayerConfig, one: Behind
+) -> RemoteDataset:
+    described = record.model_copy(deep=True)
+    if one.part:
+        remote_id, collection = f"{remote_id}/{one.part}", f"{collection}-{slug(one.part)}"
+        described.title = Localized(id=f"{record.title.id}: {one.part}")
+    described.bbox = one.bbox or record.bbox
+    described.extras |= {f"berkas_{key.replace(' ', '_')}": value for key, value in one.notes.items()}
+    return RemoteDataset(
+        remote_id, collection, one.kind, described, layer, one.content, one.unchanged, one.keep
+    )
 
 
 def _usable(package: Any, place: str) -> Package | ItemError:

@@ -5,6 +5,7 @@ Faults are names in `Speaker.faults`; those that end in `-once` are spent by the
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import threading
@@ -72,6 +73,8 @@ class Speaker:
         raise RefusalError(404, {"__type": "Not Found Error", "message": "Not found"})
 
     def datastore_search(self, ask: Json) -> Json:
+        if ask["resource_id"] not in self.tables:
+            raise RefusalError(404, {"__type": "Not Found Error", "message": "Not found: Resource"})
         fields, records = self.tables[ask["resource_id"]]
         if wanted := ask.get("filters"):
             chosen = json.loads(wanted)["_id"]
@@ -145,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
         speaker, path = self.speaker, urlsplit(self.path).path
         speaker.headers.append(dict(self.headers))
         if path in speaker.files:
-            return self._send(200, *speaker.files[path])
+            return self._file(*speaker.files[path])
         name = path.rpartition("/")[2]
         speaker.calls.append((name, ask))
         if speaker.has("next"):
@@ -166,6 +169,12 @@ class _Handler(BaseHTTPRequestHandler):
         if speaker.has("truncated-once") or speaker.has("truncated"):
             body = body[: len(body) // 2]
         return self._send(200, "application/json", body)
+
+    def _file(self, kind: str, body: bytes) -> None:
+        tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+        if self.headers.get("If-None-Match") == tag:
+            return self._send(304, kind, b"", {"ETag": tag})
+        return self._send(200, kind, body, {"ETag": tag})
 
     def _refuse(self, status: int, error: Json) -> None:
         self._send(status, "application/json", json.dumps({"success": False, "error": error}).encode())
