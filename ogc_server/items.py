@@ -19,7 +19,8 @@ from catalog.errors import QueryError, SatuDataError
 from catalog.messages import text
 from catalog.model import FieldType, LayerSchema, VersionInfo
 from layers.contract import LayerReader, Page, Query
-from ogc_server import cql2, formats
+from layers.cql import parse_filter, transform_filter
+from ogc_server import formats
 from ogc_server.answer import PINNED, REVALIDATE, Answer, digest, link_header, to_json
 from ogc_server.ask import Ask, segment
 from ogc_server.crs import CRS84, Crs, offered
@@ -198,22 +199,32 @@ def _bbox(values: dict[str, Any], schema: LayerSchema) -> tuple[Any, Any]:
 
 def _filter(ask: Ask, schema: LayerSchema) -> Any:
     values = ask.values
-    source: str | bytes | None = values.get("filter")
+    source: str | None = values.get("filter")
     lang = values.get("filter-lang", "cql2-text")
     if ask.method == "POST":
-        media = ask.headers.get("content-type", "").split(";")[0].strip().lower()
-        if media not in ("application/json", "application/query-cql-json", "application/cql2+json"):
-            raise ParameterError("query.body-type", "Content-Type", value=media[:60])
-        source, lang = ask.body, "cql2-json"
+        source, lang = _posted(ask), "cql2-json"
     if source is None:
         for name in ("filter-lang", "filter-crs"):
             if name in values:
                 raise ParameterError("query.filter-alone", name, name=name)
         return None
     crs = _crs(values.get("filter-crs"), schema, "filter-crs")
-    if lang == "cql2-json":
-        return cql2.read_json(source, schema, crs)
-    return cql2.read_text(str(source), schema, crs)
+    try:
+        return transform_filter(parse_filter(source, lang), crs.code, schema.crs)
+    except QueryError as error:
+        error.where = error.where or "filter"
+        raise
+
+
+def _posted(ask: Ask) -> str:
+    """Return the CQL2 JSON that stands in the body."""
+    media = ask.headers.get("content-type", "").split(";")[0].strip().lower()
+    if media not in ("application/json", "application/query-cql-json", "application/cql2+json"):
+        raise ParameterError("query.body-type", "Content-Type", value=media[:60])
+    try:
+        return ask.body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ParameterError("query.encoding", "body") from None
 
 
 def _known(schema: LayerSchema, names: Any, where: str) -> None:

@@ -1,11 +1,10 @@
-"""bbox and geometries brought from the door's CRS to the storage CRS (x, y)."""
+"""bbox brought from the door's CRS to the storage CRS (x, y)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import shapely
 from pygeofilter import ast, values
 
@@ -15,28 +14,6 @@ from ogc_server.parameters import Numbers
 
 _STEPS = 21
 type Box = tuple[float, float, float, float]
-
-
-def to_storage(shape: Any, crs: Crs, storage_code: str, where: str) -> Any:
-    """Return a geometry in storage CRS, x, y order; ParameterError when it has no place there."""
-    if shape is None or shape.is_empty:
-        raise ParameterError("query.filter-geometry", where, reason="EMPTY")
-    target = storage(storage_code)
-
-    def move(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        x, y = points[:, 0], points[:, 1]
-        if crs.swapped:
-            x, y = y, x
-        if crs.geographic and (np.abs(y) > 90).any():
-            raise ParameterError("query.filter-geometry", where, reason="|latitude| > 90")
-        if crs.code != target.code:
-            x, y = transformer(crs.code, target.code).transform(x, y)
-        return np.column_stack([x, y])
-
-    moved = shapely.transform(shapely.force_2d(shape), move)
-    if not np.isfinite(shapely.get_coordinates(moved)).all():
-        raise ParameterError("query.filter-geometry", where, reason="CRS")
-    return moved
 
 
 def boxes(box: Numbers, crs: Crs, where: str = "bbox") -> list[Box]:
