@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -45,7 +45,7 @@ class Ckan:
     """A running CKAN: its address and a sysadmin's token."""
 
     url: str
-    token: str
+    token: str = field(repr=False)
 
     def action(self, name: str, /, **data: object) -> object:
         """Call one action as the sysadmin and return its result."""
