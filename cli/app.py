@@ -29,7 +29,6 @@ from catalog.store import Catalog
 from layers.contract import LayerStore
 from layers.open import open_store
 
-
 _WHOLE = {"id", "source", "state", "run", "layer", "code", "kind", "type"}
 """Columns that are never broken over two lines: people copy from them."""
 

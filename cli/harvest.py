@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ from catalog.runs import Run
 from catalog.sources import SourceConfig
 from cli.app import App, Command, json_option, pass_app
 from cli.progress import HarvestProgress
+from cli.signals import stop_event
 from harvesters.engine import Engine
 
 EXIT_CODES = {
@@ -34,10 +36,13 @@ def harvest(app: App, sources: tuple[str, ...], all_: bool, dry_run: bool) -> No
     """Harvest the sources named, or all that are enabled."""
     chosen = _chosen(app, sources, all_)
     rows, worst = [], 0
-    for config in chosen:
-        row = _run(app, config, dry_run)
-        worst = max(worst, row["exit"])
-        rows.append(row)
+    with stop_event() as stop:
+        for config in chosen:
+            if stop.is_set():
+                break
+            row = _run(app, config, dry_run, stop)
+            worst = max(worst, row["exit"])
+            rows.append(row)
     app.show(
         rows, ("source", "state", "expected", "seen", "added", "updated", "unchanged", "removed", "failed")
     )
@@ -58,11 +63,11 @@ def _chosen(app: App, sources: tuple[str, ...], all_: bool) -> list[SourceConfig
     return [config for config in app.sources.values() if config.enabled]
 
 
-def _run(app: App, config: SourceConfig, dry_run: bool) -> dict[str, Any]:
+def _run(app: App, config: SourceConfig, dry_run: bool, stop: threading.Event) -> dict[str, Any]:
     try:
         with HarvestProgress(app, config.id) as progress:
             run = Engine(app.settings, app.catalog, app.store).run(
-                config, trigger="manual", dry_run=dry_run, progress=progress
+                config, trigger="manual", dry_run=dry_run, progress=progress, cancel=stop
             )
     except SatuDataError as error:
         return {
