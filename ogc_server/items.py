@@ -72,7 +72,7 @@ def items(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     tag = _tag(ask, dataset, info)
     ask.check(tag, cache)
     with _reading(service, snapshot, info) as reader:
-        page = _page(reader, query)
+        page = _page(ask, reader, query)
     links = _links(service, ask, dataset, info, query, page)
     answer = _represent(ask, dataset, info, schema, page, links)
     answer.tag, answer.cache = tag, cache
@@ -85,12 +85,14 @@ def items(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     return answer
 
 
-def _page(reader: LayerReader, query: Query) -> Page:
+def _page(ask: Ask, reader: LayerReader, query: Query) -> Page:
     try:
         return reader.page(query)
     except QueryError as error:
         if query.after is not None and "token" in error.detail:
             raise ParameterError("query.after", "after") from error
+        # All else was checked before: what the store refuses now stands in the filter.
+        error.where = error.where or ("filter" if query.filter is not None else "")
         raise
 
 
