@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from shapely.geometry import shape
 from shapely.geometry.polygon import orient
 
 OID = "OBJECTID"
+_EPOCH = 1767225600000
 _SR = {"wkid": 4326, "latestWkid": 4326}
 _TYPES = {"str": "esriFieldTypeString", "int": "esriFieldTypeInteger", "float": "esriFieldTypeDouble"}
 _GEOMETRY = {"Polygon": "esriGeometryPolygon", "Point": "esriGeometryPoint"}
@@ -53,6 +55,8 @@ class Layer:
     fields: list[dict[str, Any]]
     rows: dict[int, Row]
     shapes: dict[int, shapely.Geometry]
+    edited: int = 0
+    """Stands for the edit date in epoch milliseconds: another content, another date."""
     encoded: dict[int, bytes] = field(default_factory=dict)
 
     @classmethod
@@ -68,7 +72,8 @@ class Layer:
                 shapes[oid] = shape(feature["geometry"])
         fields: list[dict[str, Any]] = [_field(OID, "esriFieldTypeOID")]
         fields += [_field(key, _TYPES.get(kind, "esriFieldTypeString")) for key, kind in types.items()]
-        return cls(number, f"BATAS_{name.upper()}_CONTOH", page, fields, rows, shapes)
+        edited = _EPOCH + zlib.crc32(path.read_bytes()) % 10**9
+        return cls(number, f"BATAS_{name.upper()}_CONTOH", page, fields, rows, shapes, edited)
 
     def bounds(self) -> dict[str, Any]:
         """Return the Esri extent."""
@@ -97,7 +102,7 @@ def describe(layer: Layer, version: float) -> dict[str, Any]:
         "geometryType": "esriGeometryPolygon", "hasZ": False, "hasM": False, "extent": layer.bounds(),
         "displayField": "NAMOBJ", "objectIdField": OID, "fields": layer.fields, "capabilities": "Query",
         "maxRecordCount": layer.page, "supportedQueryFormats": "JSON, geoJSON",
-        "editingInfo": {"lastEditDate": 1767225600000},
+        "editingInfo": {"lastEditDate": layer.edited},
         "advancedQueryCapabilities": {
             "supportsPagination": True, "supportsOrderBy": True, "supportsStatistics": False,
             "supportsDistinct": False, "supportsReturningQueryExtent": False,
@@ -149,9 +154,19 @@ def _where(layer: Layer, where: str) -> Test:
 def _bare(text: str) -> str:
     """Return the text without brackets that enclose the whole of it."""
     text = text.strip()
-    while text.startswith("(") and text.endswith(")") and "(" not in text[1:-1]:
+    while text.startswith("(") and _closing(text) == len(text) - 1:
         text = text[1:-1].strip()
     return text
+
+
+def _closing(text: str) -> int:
+    """Return where the first bracket closes (-1: nowhere)."""
+    depth = 0
+    for at, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if depth == 0:
+            return at
+    return -1
 
 
 def _term(layer: Layer, text: str) -> Test:
