@@ -21,12 +21,16 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 
 _WIDTHS: dict[Scheme, tuple[int, ...]] = {"kemendagri": (2, 2, 2, 4), "bps": (2, 2, 3, 3)}
 _LENGTHS: dict[Scheme, tuple[int, ...]] = {"kemendagri": (2, 4, 6, 10), "bps": (2, 4, 7, 10)}
-_FIRST_PROVINCE = 11
 _FIRST_KOTA = 71
+# Provinces start at 11, and no level's own number is zero.
+_PROVINCE = "(?:1[1-9]|[2-9][0-9])"
+_VALID: dict[Scheme, re.Pattern[str]] = {
+    "kemendagri": re.compile(_PROVINCE + "(?:(?!00)[0-9]{2}(?:(?!00)[0-9]{2}(?:(?!0000)[0-9]{4})?)?)?"),
+    "bps": re.compile(_PROVINCE + "(?:(?!00)[0-9]{2}(?:(?!000)[0-9]{3}(?:(?!000)[0-9]{3})?)?)?"),
+}
+_NUMBERS = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _PLACEHOLDER = re.compile(r"[-/_xX*?]")
-_CANONICAL = re.compile(
-    r"(?:1[1-9]|[2-9][0-9])(?:\.(?!00)[0-9]{2}(?:\.(?!00)[0-9]{2}(?:\.(?!0000)[0-9]{4})?)?)?"
-)
+_CANONICAL = re.compile(_PROVINCE + r"(?:\.(?!00)[0-9]{2}(?:\.(?!00)[0-9]{2}(?:\.(?!0000)[0-9]{4})?)?)?")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -93,16 +97,14 @@ def parse(text: str | int, scheme: Scheme | None = None, *, level: Level | None 
     can not be told, RecordError for a placeholder, a wrong length, a number that can not be, or
     another level than `level`.
     """
-    raw = unicodedata.normalize("NFKC", str(text)).strip().strip("'\"`").strip()
-    if not raw:
-        raise RecordError("the region code is empty")
-    if _PLACEHOLDER.search(raw):
-        raise RecordError(f"the region code {raw!r} is a placeholder")
-    raw = _without_spreadsheet_zero(raw)
-    if not re.fullmatch(r"[0-9]+(\.[0-9]+)*", raw, re.ASCII):
-        raise RecordError(f"{raw!r} is not a region code")
-    code = _dotted(raw, scheme) if "." in raw else _plain(raw, scheme)
-    _check(code, raw)
+    raw = str(text)
+    if scheme != "bps" and "." in raw and is_canonical(raw):  # nearly all of them: be quick
+        code = Code("kemendagri", raw.replace(".", ""))
+    else:
+        raw = _cleaned(raw)
+        code = _dotted(raw, scheme) if "." in raw else _plain(raw, scheme)
+    if not _VALID[code.scheme].fullmatch(code.digits):
+        raise RecordError(f"{raw!r} can not be a region: a part of it is zero or no province")
     if level is not None and code.level != level:
         raise RecordError(f"{raw!r} is the code of a {code.level}, not of a {level}")
     return code
@@ -118,6 +120,18 @@ def compose(scheme: Scheme, *parts: str | int) -> Code:
         raise RecordError(f"{cells!r} are not the parts of a region code")
     padded = "".join(cell.zfill(width) for cell, width in zip(cells, widths, strict=False))
     return parse(padded, scheme, level=LEVELS[len(parts) - 1])
+
+
+def _cleaned(text: str) -> str:
+    raw = unicodedata.normalize("NFKC", text).strip().strip("'\"`").strip()
+    if not raw:
+        raise RecordError("the region code is empty")
+    if _PLACEHOLDER.search(raw):
+        raise RecordError(f"the region code {raw!r} is a placeholder")
+    raw = _without_spreadsheet_zero(raw)
+    if not _NUMBERS.fullmatch(raw):
+        raise RecordError(f"{raw!r} is not a region code")
+    return raw
 
 
 def _without_spreadsheet_zero(raw: str) -> str:
@@ -163,8 +177,3 @@ def _cut_at_levels(parts: list[str]) -> bool:
         at += len(part)
         ends.append(at)
     return set(ends) <= set(_LENGTHS["kemendagri"])
-
-
-def _check(code: Code, raw: str) -> None:
-    if int(code.parts[0]) < _FIRST_PROVINCE or any(int(part) == 0 for part in code.parts):
-        raise RecordError(f"{raw!r} can not be a region: a part of it is zero or no province")

@@ -190,13 +190,17 @@ class DatasetBook:
             ids = list(connection.scalars(query.order_by(datasets.c.id)))
         return self.many(ids)
 
-    def ids(self, kind: Kind | None = None, access: str | None = None) -> list[str]:
+    def ids(
+        self, kind: Kind | None = None, access: str | None = None, source_id: str | None = None
+    ) -> list[str]:
         """Return the ids of the living datasets, sorted."""
         query = sa.select(datasets.c.id).where(datasets.c.withdrawn_at.is_(None))
         if kind is not None:
             query = query.where(datasets.c.kind == kind)
         if access is not None:
             query = query.where(datasets.c.access == access)
+        if source_id is not None:
+            query = query.where(datasets.c.source_id == source_id)
         with self._db.read() as connection:
             return list(connection.scalars(query.order_by(datasets.c.id)))
 

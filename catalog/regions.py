@@ -7,60 +7,27 @@ A reference is itself harvested data: the engine hands the rows of a layer that 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import batched
-from typing import Any, Literal, get_args
+from typing import Any
 
 import sqlalchemy as sa
 
 from catalog.audit import AuditLog
 from catalog.clock import Clock
-from catalog.codes import Code, Level, parse
+from catalog.codes import Level, parse
 from catalog.database import Database, bump
-from catalog.errors import NotFoundError, RecordError
+from catalog.errors import NotFoundError
 from catalog.model import ItemError, Scheme
+from catalog.region_model import QUALITIES, CrosswalkRow, Match, Quality, Region
+from catalog.region_moves import moves
+from catalog.region_rows import crosswalk_of, crosswalk_options, reference_options, regions_of
 from catalog.tables import crosswalk, crosswalk_sets, region_sets, regions
 
-Quality = Literal["official", "exact", "name", "geom", "weak"]
-QUALITIES: tuple[Quality, ...] = get_args(Quality)
-"""How sure a crosswalk row is, best first. `weak` is a hint for a person, never a truth."""
+__all__ = [
+    "CrosswalkRow", "Match", "Quality", "Region", "RegionBook", "load_crosswalk_from_rows", "load_from_rows",
+]  # fmt: skip
 
 _BATCH = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """One region of a reference; codes in the scheme's canonical writing (Kemendagri dotted)."""
-
-    code: str
-    level: Level
-    name: str
-    parent: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class CrosswalkRow:
-    """`share` is the part of `from_code` that lies in `to_code` (0..1), `share_back` the reverse."""
-
-    from_code: str
-    to_code: str
-    share: float | None
-    quality: Quality
-    share_back: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """Where a code went. `certain` is False for weak rows: show them, never act on them."""
-
-    code: str
-    share: float | None
-    quality: Quality
-
-    @property
-    def certain(self) -> bool:
-        """Tell whether the match may be used without a person's look."""
-        return self.quality != "weak"
 
 
 class RegionBook:
@@ -73,26 +40,25 @@ class RegionBook:
 
     def load(self, scheme: Scheme, vintage: int, rows: Iterable[Region], *, source: str) -> int:
         """Replace the reference of a scheme and vintage; return how many regions it has."""
-        count = 0
+        ready = list(rows)  # read and checked before the write lock is taken
         at = {"scheme": scheme, "vintage": vintage}
         with self._db.write() as connection:
             for table in (regions, region_sets):
                 connection.execute(table.delete().where(table.c.scheme == scheme, table.c.vintage == vintage))
-            for batch in batched(rows, _BATCH, strict=False):
+            for batch in batched(ready, _BATCH, strict=False):
                 values = [
                     {**at, "code": r.code, "level": r.level, "name": r.name, "parent": r.parent}
                     for r in batch
                 ]
                 connection.execute(regions.insert(), values)
-                count += len(values)
             connection.execute(
-                region_sets.insert().values(source=source, loaded=self._clock(), rows=count, **at)
+                region_sets.insert().values(source=source, loaded=self._clock(), rows=len(ready), **at)
             )
             self._audit.write(
-                connection, "regions.load", f"{scheme}-{vintage}", by=source, details={"rows": count}
+                connection, "regions.load", f"{scheme}-{vintage}", by=source, details={"rows": len(ready)}
             )
             bump(connection)
-        return count
+        return len(ready)
 
     def vintages(self, scheme: Scheme) -> list[int]:
         """Return the vintages that are loaded, oldest first."""
@@ -138,7 +104,7 @@ class RegionBook:
             "from_scheme": from_scheme, "from_vintage": from_vintage,
             "to_scheme": to_scheme, "to_vintage": to_vintage,
         }  # fmt: skip
-        count = 0
+        ready = list(rows)
         with self._db.write() as connection:
             same = [crosswalk_sets.c[name] == value for name, value in key.items()]
             old = sa.select(crosswalk_sets.c.number).where(*same)
@@ -146,19 +112,28 @@ class RegionBook:
             connection.execute(crosswalk_sets.delete().where(*same))
             number = connection.scalar(
                 crosswalk_sets.insert()
-                .values(source=source, loaded=self._clock(), rows=0, **key)
+                .values(source=source, loaded=self._clock(), rows=len(ready), **key)
                 .returning(crosswalk_sets.c.number)
             )
-            for batch in batched(rows, _BATCH, strict=False):
+            for batch in batched(ready, _BATCH, strict=False):
                 connection.execute(crosswalk.insert(), [_crosswalk_values(number, row) for row in batch])
-                count += len(batch)
-            connection.execute(
-                crosswalk_sets.update().where(crosswalk_sets.c.number == number).values(rows=count)
-            )
             subject = f"{from_scheme}-{from_vintage}:{to_scheme}-{to_vintage}"
-            self._audit.write(connection, "crosswalk.load", subject, by=source, details={"rows": count})
+            self._audit.write(connection, "crosswalk.load", subject, by=source, details={"rows": len(ready)})
             bump(connection)
-        return count
+        return len(ready)
+
+    def derive_crosswalk(self, scheme: Scheme, old: int, new: int, *, source: str = "derived") -> int:
+        """Make the crosswalk between two loaded vintages from their codes and names alone.
+
+        How sure each row is, is told by its quality (see `catalog.region_moves`); shares stay
+        unknown. NotFoundError when a vintage is not loaded.
+        """
+        loaded = self.vintages(scheme)
+        for vintage in (old, new):
+            if vintage not in loaded:
+                raise NotFoundError(f"no {scheme} reference of {vintage} is loaded")
+        rows = moves(self.all(scheme, old), self.all(scheme, new))
+        return self.load_crosswalk(scheme, old, scheme, new, rows, source)
 
     def translate(self, code: str, *, from_: tuple[Scheme, int], to: tuple[Scheme, int]) -> list[Match]:
         """Return where a code went, best quality and largest share first; empty when nowhere.
@@ -197,49 +172,30 @@ def load_from_rows(
 
     `reference` is the layer's option `region_reference`: `scheme`, `vintage`, and the names of the
     columns `code`, `name` and (optional) `parent`. Returns how many regions were loaded and an item
-    error for every row that is none (placeholder, wrong code, doubled).
+    error for every row that is none (placeholder, wrong code, doubled). ConfigError when the option
+    is wrong.
     """
-    options = _reference_options(reference)
+    options = reference_options(reference)
     errors: list[ItemError] = []
-    count = book.load(
-        options["scheme"], options["vintage"], _regions_of(rows, options, errors), source=source
-    )
+    count = book.load(options.scheme, options.vintage, regions_of(rows, options, errors), source=source)
     return count, errors
 
 
-def _reference_options(reference: Mapping[str, Any]) -> dict[str, Any]:
-    lacking = [name for name in ("scheme", "vintage", "code", "name") if not reference.get(name)]
-    if lacking:
-        raise RecordError(f"region_reference lacks {', '.join(lacking)}")
-    return {**reference, "vintage": int(reference["vintage"])}
+def load_crosswalk_from_rows(
+    book: RegionBook, rows: Iterable[Mapping[str, Any]], reference: Mapping[str, Any], *, source: str
+) -> tuple[int, list[ItemError]]:
+    """Fill a crosswalk from the rows of a harvested table.
 
-
-def _regions_of(
-    rows: Iterable[Mapping[str, Any]], options: Mapping[str, Any], errors: list[ItemError]
-) -> Iterator[Region]:
-    seen: set[str] = set()
-    for row in rows:
-        raw = row.get(options["code"])
-        try:
-            code = parse("" if raw is None else raw, options["scheme"])
-            if str(code) in seen:
-                raise RecordError(f"the code {code} stands there twice")
-            parent = _parent(code, row.get(options.get("parent") or ""), options["scheme"])
-        except RecordError as error:
-            errors.append(ItemError(error.code, error.detail, remote_id=str(raw or "")))
-            continue
-        seen.add(str(code))
-        yield Region(str(code), code.level, str(row.get(options["name"]) or "").strip(), parent)
-
-
-def _parent(code: Code, declared: Any, scheme: Scheme) -> str | None:
-    own = code.parent
-    if declared in (None, ""):
-        return str(own) if own else None
-    said = parse(declared, scheme)
-    if said != own:
-        raise RecordError(f"the parent of {code} is said to be {said}, its code says {own}")
-    return str(said)
+    `reference` is the layer's option `region_crosswalk`: `from` and `to` (each `scheme`, `vintage`,
+    `code`: a column), and the columns `share`, `share_back` and `quality` where there are such.
+    """
+    options = crosswalk_options(reference)
+    errors: list[ItemError] = []
+    count = book.load_crosswalk(
+        options.from_.scheme, options.from_.vintage, options.to.scheme, options.to.vintage,
+        crosswalk_of(rows, options, errors), source,
+    )  # fmt: skip
+    return count, errors
 
 
 def _region_select(scheme: Scheme, vintage: int) -> sa.Select[Any]:
