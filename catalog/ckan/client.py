@@ -29,6 +29,7 @@ from catalog.settings import CkanSettings
 
 log = logging.getLogger(__name__)
 _TIMES = (10.0, 120.0)
+"""Seconds to connect, and to answer: CKAN can take long to index a package."""
 _BUSY = (429, 502, 503, 504)
 
 
@@ -47,7 +48,15 @@ class _Remote(RemoteCKAN):  # type: ignore[misc] # ckanapi has no types
 class Register:
     """The CKAN to keep in step. Use as a context manager."""
 
-    def __init__(self, settings: CkanSettings, *, retries: int = 3, backoff: float = 1.0) -> None:
+    def __init__(
+        self,
+        settings: CkanSettings,
+        *,
+        retries: int = 3,
+        backoff: float = 1.0,
+        times: tuple[float, float] = _TIMES,
+    ) -> None:
+        self._times = times
         self._key = resolve(settings.api_key)
         session = requests.Session()
         patience = Retry(
@@ -67,7 +76,7 @@ class Register:
         """
         where = f"{self.url} {action}"
         try:
-            return self._remote.call_action(action, data, requests_kwargs={"timeout": _TIMES})
+            return self._remote.call_action(action, data, requests_kwargs={"timeout": self._times})
         except NotFound as exc:
             raise NotFoundError(self._said(exc), where=where) from None
         except NotAuthorized as exc:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -26,9 +27,10 @@ _ROOT = {
 }  # fmt: skip
 """Keys of a package itself, which CKAN refuses as extras."""
 _LICENCES = {
-    "cc by": "cc-by", "cc-by": "cc-by", "creative commons attribution": "cc-by", "cc by-sa": "cc-by-sa",
-    "cc-by-sa": "cc-by-sa", "cc0": "cc-zero", "odbl": "odc-odbl", "odc-odbl": "odc-odbl",
+    "cc by": "cc-by", "creative commons attribution": "cc-by", "cc by sa": "cc-by-sa", "cc0": "cc-zero",
+    "odbl": "odc-odbl", "odc odbl": "odc-odbl", "odc by": "odc-by", "pddl": "odc-pddl",
 }  # fmt: skip
+"""Licences as people write them, without version -> CKAN's ids."""
 _FORMATS = {
     "OGC:WMS": "WMS",
     "OGC:WFS": "WFS",
@@ -101,9 +103,9 @@ def _notes(record: DatasetRecord) -> str:
 
 
 def _licence(licence: str) -> str:
-    words = licence.casefold().strip()
-    exact = _LICENCES.get(words)
-    return exact or _LICENCES.get(words.rpartition(" ")[0], "notspecified")  # "CC BY 4.0" -> "cc by"
+    """Return CKAN's id of a licence (`CC-BY-4.0`, `CC BY 4.0` -> `cc-by`), else `notspecified`."""
+    words = re.sub(r"[\s-]*v?\d+(\.\d+)*$", "", licence.casefold().strip())
+    return _LICENCES.get(" ".join(re.split(r"[\s_-]+", words)), "notspecified")
 
 
 def _resources(dataset: Dataset, base: str) -> Iterator[dict[str, str]]:

@@ -11,14 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.ckan import SyncReport, sync
+from catalog.ckan import SyncReport, after_run, sync
 from catalog.ckan.client import Register
 from catalog.ckan.names import clean_tags, organisation_name, package_name
-from catalog.ckan.package import extent, extra
+from catalog.ckan.package import _licence, extent, extra
 from catalog.errors import ConfigError, TransientSourceError
 from catalog.model import DatasetRecord, Kind, LayerSchema, Link, Localized, VersionInfo
 from catalog.settings import CkanSettings, Settings
 from catalog.store import Catalog
+from harvesters.engine_notify import Published
 from tests.servers.ckan_speaker import Speaker, speaking
 
 type Put = Callable[..., None]
@@ -226,6 +227,29 @@ def test_only_some_datasets_can_be_synced(site: Speaker, put: Put, run: Run) -> 
     assert site.packages.keys() == {"bb"}
 
 
+def test_what_a_harvest_published_is_registered_at_once(
+    site: Speaker,
+    catalog: Catalog,
+    put: Put,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("CKAN_KEY", "kunci-rahasia")
+    settings = Settings.model_validate({
+        "server": {"url": "https://geo.example.go.id/"}, "ckan": {"url": site.url, "api_key": "${CKAN_KEY}"},
+    })  # fmt: skip
+    put("baru")
+    put("lain")
+    after_run(settings, catalog, Published("r1", "uji", ("baru",)))
+    assert site.packages.keys() == {"baru"}
+    site.faults.add("down")
+    calls = len(site.calls)
+    after_run(settings, catalog, Published("r2", "uji", ("lain",)))  # no error, no second try
+    assert len(site.calls) == calls + 1
+    assert "was not brought into step" in caplog.text
+    after_run(Settings(), catalog, Published("r3", "uji", ("lain",)))
+
+
 def test_synthetic_data_is_marked(site: Speaker, put: Put, run: Run) -> None:
     put("contoh", synthetic=True)
     run()
@@ -270,6 +294,16 @@ def test_organisation_names_fit_ckan(title: str) -> None:
 
 def test_one_organisation_however_it_is_spelt() -> None:
     assert organisation_name("Kementerian  Sosial") == organisation_name("KEMENTERIAN SOSIAL")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("CC BY 4.0", "cc-by"), ("CC-BY-4.0", "cc-by"), ("Creative Commons Attribution", "cc-by"),
+     ("CC BY-SA 4.0", "cc-by-sa"), ("CC0-1.0", "cc-zero"), ("ODbL-1.0", "odc-odbl"), ("Terbatas", "notspecified"),
+     ("", "notspecified")],
+)  # fmt: skip
+def test_licences_are_recognised_and_never_guessed(written: str, meant: str) -> None:
+    assert _licence(written) == meant
 
 
 def test_an_extent_across_the_antimeridian_is_two_polygons() -> None:
