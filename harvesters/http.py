@@ -183,6 +183,10 @@ class HttpClient:
     def attempt[T](self, once: Callable[[Watch], T], url: str, limit: float, retries: int | None = None) -> T:
         """Run `once` in a daemon thread under a watch; again (with back-off) when it fails transiently."""
         shown = self.shown(url)
+        try:
+            urlsplit(url)
+        except ValueError as exc:
+            raise ProtocolError(f"bad address: {exc}", where=shown) from exc
 
         def watched() -> T:
             watch = Watch(self._lines, self.cancel, self.settings.connect_timeout_seconds + limit, shown)
@@ -252,8 +256,3 @@ class HttpClient:
 
     def __exit__(self, *args: object) -> None:
         self.close()
-
-
-def host_of(url: str) -> str:
-    """Return the host of `url` in lower case."""
-    return (urlsplit(url).hostname or "").lower()

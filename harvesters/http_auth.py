@@ -11,6 +11,7 @@ from requests import PreparedRequest
 from requests.auth import AuthBase
 
 from catalog.errors import ConfigError
+from catalog.secrets import resolve
 
 _SECRET_PARAM = re.compile(
     r"token|key|secret|passw|pwd|signature|^sig$|^auth|credential|^code$|session|jwt", re.IGNORECASE
@@ -61,7 +62,7 @@ class SourceAuth(AuthBase):
     def __init__(self, auth: Mapping[str, str], url: str) -> None:
         home = urlsplit(url)
         self._host, self._tls = (home.hostname or "").lower(), home.scheme == "https"
-        values = {key: _resolve(ref) for key, ref in auth.items()}
+        values = {key: resolve(ref) for key, ref in auth.items()}
         self.params = {_param(k): v for k, v in values.items() if k == "token" or k.startswith("param:")}
         self.headers = {k[7:]: v for k, v in values.items() if k.startswith("header:")}
         self.basic: tuple[str, str] | None = None
@@ -99,14 +100,4 @@ def _param(key: str) -> str:
 def _without(url: str, names: Mapping[str, str]) -> str:
     parts = urlsplit(url)
     pairs = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k not in names]
-    return (
-        urlunsplit(parts._replace(query=urlencode(pairs)))
-        if len(pairs)
-        else urlunsplit(parts._replace(query=""))
-    )
-
-
-def _resolve(ref: str) -> str:
-    from catalog.secrets import resolve
-
-    return resolve(ref)
+    return urlunsplit(parts._replace(query=urlencode(pairs)))

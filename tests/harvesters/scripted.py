@@ -148,6 +148,15 @@ class Scripted(Harvester):
             )  # fmt: skip
 
 
+def waits_after(step: str, real: Callable[..., Any], wait_here: Callable[[str], None]) -> Callable[..., Any]:
+    def after(*args: Any) -> Any:
+        result = real(*args)
+        wait_here(f"after-{step}")
+        return result
+
+    return after
+
+
 def main(config: dict[str, Any]) -> None:
     """Run one source in this process; the test kills us at a phase, or waits for the end."""
     from catalog.settings import Settings
@@ -171,13 +180,7 @@ def main(config: dict[str, Any]) -> None:
             wait_here("page")
 
     for step in ("build", "swap", "register_held"):  # just after a step: before the next is written
-
-        def after(*args: Any, _real: Any = getattr(engine_version, step), _step: str = step) -> Any:
-            result = _real(*args)
-            wait_here(f"after-{_step}")
-            return result
-
-        setattr(engine_version, step, after)
+        setattr(engine_version, step, waits_after(step, getattr(engine_version, step), wait_here))
     with opened(Settings.model_validate(config["settings"])) as engine:
         run = engine.run(SourceConfig.model_validate(config["source"]), progress=Stops())
     print(json.dumps({"state": run.state, "code": run.code, "id": run.id}))
