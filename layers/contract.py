@@ -92,6 +92,10 @@ class VersionWriter(Protocol):
         """Throw the staged pages away."""
         ...
 
+    def close(self) -> None:
+        """Let go of the staging, which stays for a later run."""
+        ...
+
 
 SortOrder = Literal["asc", "desc"]
 
@@ -196,6 +200,10 @@ class LayerStore(Protocol):
 
     def discard(self, layer_id: str, stage: str) -> None:
         """Throw unfinished staging away."""
+        ...
+
+    def close(self) -> None:
+        """Close readers and connections."""
         ...
 
 

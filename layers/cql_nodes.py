@@ -132,10 +132,10 @@ def interval_end(value: Any) -> Any:
 def nesting(text: str) -> int:
     """Return how deep brackets nest outside quotes; cheap, so that it can run before any parser."""
     depth = deepest = 0
-    for token in re.findall(r"'[^']*'?|\"[^\"]*\"?|[(){}\[\]]", text):
-        if token in "([{":
+    for mark in re.findall(r"'[^']*'?|\"[^\"]*\"?|[(){}\[\]]", text):
+        if mark in "([{":
             depth += 1
             deepest = max(deepest, depth)
-        elif token in ")]}":
+        elif mark in ")]}":
             depth -= 1
     return deepest

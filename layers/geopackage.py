@@ -89,3 +89,10 @@ class GeoPackageStore:
     def discard(self, layer_id: str, stage: str) -> None:
         """Throw unfinished staging away."""
         drop_files(LayerFiles(self.root, layer_id).stage(stage))
+
+    def close(self) -> None:
+        """Close all readers."""
+        with self._lock:
+            readers, self._readers = list(self._readers.values()), {}
+        for reader in readers:
+            reader.close()

@@ -38,9 +38,10 @@ class GeoPackageReader(VersionReader):
         self._path: Path = files.gpkg(info.version)
         self._local = threading.local()
         self._open: list[sqlite3.Connection] = []
-        self.closed = False
+        self.closed = True
         with storage_errors(info.layer_id):
             self._json = Texts(files.texts(info.version), files.index(info.version), info.count)
+        self.closed = False
 
     @property
     def db(self) -> sqlite3.Connection:
@@ -140,6 +141,10 @@ class GeoPackageReader(VersionReader):
             connection.close()
         self._local = threading.local()
         self._json.close()
+
+    def __del__(self) -> None:
+        if not getattr(self, "closed", True):
+            self.close()
 
 
 def shapes_of(blobs: list[bytes | None]) -> Geometries:

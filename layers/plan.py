@@ -134,7 +134,15 @@ def boxes(box: tuple[float, float, float, float], crs: str) -> list[shapely.Geom
     if not all(math.isfinite(v) for v in box) or south > north:
         raise QueryError(f"bbox {','.join(map(str, box))} must be minx,miny,maxx,maxy of finite numbers")
     if west <= east:
-        return [shapely.box(west, south, east, north)]
+        return [_solid(west, south, east, north)]
     if not crs_of(crs).is_geographic:
         raise QueryError("bbox has minx above maxx")
-    return [shapely.box(west, south, 180, north), shapely.box(-180, south, east, north)]
+    return [_solid(west, south, 180, north), _solid(-180, south, east, north)]
+
+
+def _solid(west: float, south: float, east: float, north: float) -> shapely.Geometry:
+    """Return a box as polygon, or as the line or point that it shrinks to."""
+    if west < east and south < north:
+        return shapely.box(west, south, east, north)
+    same = (west, south) == (east, north)
+    return shapely.Point(west, south) if same else shapely.LineString([(west, south), (east, north)])

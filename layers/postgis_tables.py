@@ -7,6 +7,7 @@ it is. Ready texts are in schema `layers_texts`, unfinished staging in `layers_s
 from __future__ import annotations
 
 from hashlib import sha256
+from itertools import accumulate
 
 from catalog.model import FieldType, LayerSchema
 from layers.columns import FID, GEOM, ID, POSTGRES_RESERVED, column_names, quote
@@ -28,13 +29,19 @@ SQL_TYPES: dict[FieldType, str] = {
     FieldType.TEXT: 'text COLLATE "C"', FieldType.INTEGER: "bigint", FieldType.REAL: "double precision",
     FieldType.BOOLEAN: "boolean", FieldType.DATE: "date", FieldType.DATETIME: "timestamptz",
 }  # fmt: skip
+_ROW_BYTES = 7600
 FIRST = ("id", "page", "hash", "w", "s", "e", "n")
 LAST = ("properties", "geom", "geojson")
 
 
 def columns_of(schema: LayerSchema) -> dict[str, str]:
-    """Return attribute -> column; PostgreSQL takes 1,600 columns and names of 63 bytes."""
-    return column_names(schema, reserved=POSTGRES_RESERVED, limit=1580, longest=63)
+    """Return attribute -> column; PostgreSQL takes names of 63 bytes and rows of 8 KB.
+
+    A text takes up to 18 bytes of the row (the rest is kept aside), other values 8.
+    """
+    widths = [18 if f.type is FieldType.TEXT else 8 for f in schema.fields]
+    limit = sum(total < _ROW_BYTES for total in accumulate(widths))
+    return column_names(schema, reserved=POSTGRES_RESERVED, limit=limit, longest=63)
 
 
 def short_name(*parts: str) -> str:

@@ -28,6 +28,7 @@ from layers.postgis_tables import (
 from layers.prepare import Preparer, Row, refuse_twin
 from layers.staging import SEED, fingerprint
 from layers.texts import checksum
+from layers.values import stored_form
 
 if TYPE_CHECKING:
     from layers.postgis import PostgisStore
@@ -248,7 +249,5 @@ def _one(db: psycopg.Connection[Any], sql: str, *params: Any) -> tuple[Any, ...]
 
 
 def _text(value: Any) -> str | None:
-    from layers.postgis_reader import stored_form
-
     found = stored_form(value)
     return None if found is None else str(found)

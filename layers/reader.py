@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 
 from catalog.errors import PublishError
-from catalog.model import LayerSchema, VersionInfo
+from catalog.model import FieldType, LayerSchema, VersionInfo
 from layers.columns import FID, ID, quote
 from layers.contract import FeatureBatch, Geometries, Page, Query
 from layers.crs import to_geojson
@@ -21,6 +21,7 @@ from layers.plan import Plan, beyond, make_plan
 from layers.sql import Dialect, Sql, join
 from layers.texts import feature_text
 from layers.tokens import Token, decode, encode
+from layers.values import stored_form
 
 type Parts = tuple[bytes, bytes, bytes]
 """Texts before the geometry, of the geometry, of the properties."""
@@ -87,7 +88,7 @@ class VersionReader(ABC):
             rows = self._rows_of(query, plan, token)
             more, rows = len(rows) > query.limit, rows[: query.limit]
             fids = [row[0] for row in rows]
-            last, values = (fids[-1], self._plain(rows[-1][1:])) if rows else (0, ())
+            last, values = (fids[-1], self._plain(plan, rows[-1][1:])) if rows else (0, ())
         following = encode(plan.sort, Token(values, self._id_of(last))) if more and last else None
         return Page(self._texts(fids, query), matched, following)
 
@@ -123,9 +124,13 @@ class VersionReader(ABC):
         tail = Sql(f"ORDER BY {plan.order} LIMIT ? OFFSET ?", (query.limit + 1, query.offset))
         return self._select(columns, where, tail)
 
-    def _plain(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Return sort values as JSON can hold them."""
-        return values
+    def _plain(self, plan: Plan, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return sort values in stored form, as a token's JSON can hold them."""
+        kinds = [field_of(self.schema, name).type for name, _ in plan.sort]
+        return tuple(
+            bool(value) if kind is FieldType.BOOLEAN and value is not None else stored_form(value)
+            for kind, value in zip(kinds, values, strict=True)
+        )
 
     def _id_of(self, fid: int) -> str:
         start = self._parts([fid])[0][0] if fid else b""

@@ -49,7 +49,7 @@ class Staging:
 
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(self.path, isolation_level=None)
+        db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         db.execute("PRAGMA page_size = 8192")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
@@ -71,8 +71,8 @@ class Staging:
         self.db.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value)")
         self.db.execute("CREATE TABLE page (key TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID")
         self.db.execute(
-            "CREATE TABLE item (seq INTEGER PRIMARY KEY, id TEXT NOT NULL, page TEXT NOT NULL, hash BLOB NOT NULL,"
-            f" minx, miny, maxx, maxy, w, s, e, n{columns}, properties BLOB, geom BLOB, geojson BLOB)"
+            "CREATE TABLE item (seq INTEGER PRIMARY KEY, id TEXT NOT NULL, page TEXT NOT NULL, hash BLOB"
+            f" NOT NULL, minx, miny, maxx, maxy, w, s, e, n{columns}, properties BLOB, geom BLOB, geojson BLOB)"
         )
         self.db.execute("CREATE UNIQUE INDEX item_id ON item (id)")
         if self.schema.integer_ids:
@@ -171,6 +171,10 @@ class Staging:
     def close(self) -> None:
         """Close; the file stays."""
         self.db.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "db"):
+            self.db.close()
 
     def drop(self) -> None:
         """Throw the file away."""

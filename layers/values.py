@@ -130,6 +130,13 @@ def native(value: Any, kind: FieldType) -> Any:
     return bool(value) if kind is FieldType.BOOLEAN else value
 
 
+def stored_form(value: Any) -> Any:
+    """Return a native value as the embedded store would hold it: times and dates as text."""
+    if isinstance(value, datetime):
+        return datetime_value(value)
+    return value.isoformat() if isinstance(value, date) else value
+
+
 def check_row(row: dict[str, Any], fields: tuple[FieldDef, ...], checks: list[Check]) -> list[Scalar]:
     """Return the row's stored values in field order; BadValueError names the field."""
     values: list[Scalar] = []
