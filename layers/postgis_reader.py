@@ -111,65 +111,6 @@ class PostgisReader(VersionReader):
         """Nothing is held: connections belong to the store."""
 
 
-def _shapes(self, fids: Sequence[int]) -> Geometries:
-        return _shapes([row[1] for row in self._rows(f"ST_AsBinary({GEOM})", self._table, fids)])
-
-    def _fid_before(self, feature_id: str) -> int:
-        if "\0" in feature_id:
-            raise QueryError("the paging token is not one of ours")
-        condition, value = f"{ID} <= %s", feature_id
-        if self.schema.integer_ids:
-            condition = f"{ID}::bigint <= %s::bigint"
-            value = feature_id if feature_id.removeprefix("-").isdecimal() and len(feature_id) < 19 else "0"
-            exact = self._store.read(f"SELECT {FID} FROM {self._table} WHERE {ID} = %s", (value,))
-            if exact:
-                return int(exact[0][0])
-        found = self._store.read(f"SELECT max({FID}) FROM {self._table} WHERE {condition}", (value,))
-        return int(found[0][0] or 0)
-
-    def batches(
-        self, columns: Sequence[str] | None = None, *, size: int = 5000, geometry: bool = True
-    ) -> Iterator[FeatureBatch]:
-        """Stream the version in id order; dates are dates, times aware, geometries in the stored CRS."""
-        names = columns_or_all(self.schema, columns)
-        kinds = {f.name: f.type for f in self.schema.fields}
-        spatial = geometry and self.schema.geometry_type is not None
-        chosen = [
-            ID,
-            f"ST_AsBinary({GEOM})" if spatial else "NULL",
-            *(quote(self._columns[n]) for n in names),
-        ]
-        for first in range(1, self.info.count + 1, size):
-            fids = range(first, min(first + size, self.info.count + 1))
-            rows = self._rows(", ".join(chosen).replace("%", "%%"), self._table, fids)
-            attributes = [
-                {n: native(v, kinds[n]) for n, v in zip(names, row[3:], strict=True)} for row in rows
-            ]
-            shapes = _shapes([row[2] for row in rows]) if spatial else None
-            yield FeatureBatch([row[1] for row in rows], attributes, shapes)
-
-    def hashes(self, integer_ids: bool) -> Iterator[tuple[str, bytes]]:
-        """Stream (id, content hash) in the id order of a schema with these ids."""
-        order = f"t.{ID}::bigint, t.{ID}" if integer_ids else f"t.{ID}"
-        sql = f"SELECT t.{ID}, j.hash FROM {self._table} t JOIN {self._json} j USING ({FID}) ORDER BY {order}"
-        yield from self._store.stream(sql)
-
-    def checksum(self) -> str:
-        """Return the checksum over all content hashes."""
-        sql = f"SELECT {FID}, hash FROM {self._json} ORDER BY {FID}"
-        return checksum(bytes(digest) for _, digest in self._store.stream(sql))
-
-    def close(self) -> None:
-        """Nothing is held: connections belong to the store."""
-
-
-def stored_form(value: Any) -> Any:
-    """Return a value as the embedded store would hold it: times and dates as text."""
-    if isinstance(value, datetime):
-        return datetime_value(value)
-    return value.isoformat() if isinstance(value, date) else value
-
-
 def _shapes(blobs: list[bytes | None]) -> Geometries:
     raw = np.empty(len(blobs), dtype=object)
     raw[:] = blobs
