@@ -29,6 +29,10 @@ _BESIDE = {
     ".gpkg-wal", ".gpkg-shm", ".tfw", ".sld", ".lyr", ".jpg", ".png", ".html", ".docx",
 }  # fmt: skip
 """Files that come along with data and are none themselves."""
+_SUFFIXES: dict[Format, tuple[str, ...]] = {
+    "gpkg": (".gpkg",), "sqlite": (".sqlite", ".db"), "flatgeobuf": (".fgb",), "gml": (".gml", ".xml"),
+    "geojson": (".geojson", ".json"), "geojsonseq": (".geojsonl", ".geojsons", ".ndjson", ".jsonl"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +100,23 @@ def _single(path: Path, place: _Place, name: str) -> list[Found | ItemError]:
         if len(sheets) == 1:
             return [Found(name, path, kind, sheets[0])]
         return [Found(sheet, path, kind, sheet) for sheet in sheets]
+    path = _rightly_named(path, kind, place)
     layers = layer_names(path, kind)
     if not layers:
         raise ProtocolError("the file holds no layer", where=path.name)
     if kind not in {"gpkg", "sqlite", "gml"}:
         return [Found(name, path, kind)]
     return [Found(layer, path, kind, layer) for layer in layers]
+
+
+def _rightly_named(path: Path, kind: Format, place: _Place) -> Path:
+    """Return the file, or a link to it with the suffix that GDAL believes in."""
+    suffixes = _SUFFIXES.get(kind)
+    if suffixes is None or path.suffix.lower() in suffixes:
+        return path
+    link = place.fresh() / f"{_stem(path)}{suffixes[0]}"
+    link.symlink_to(path.resolve())
+    return link
 
 
 def _archive(path: Path, place: _Place) -> list[Found | ItemError]:

@@ -37,7 +37,7 @@ def sniff(path: Path) -> Format:
     """Name the format of `path`; ProtocolError when it is empty or nothing that we read."""
     with path.open("rb") as file:
         head = file.read(HEAD)
-    if not head.strip(b"\x00\r\n\t "):
+    if not head.removeprefix(b"\xef\xbb\xbf").strip(b"\x00\r\n\t "):
         raise ProtocolError("the file is empty", where=path.name)
     if head.startswith(b"SQLite format 3\x00"):
         return "gpkg" if head[68:72] in {b"GPKG", b"GP10", b"GP11"} else "sqlite"

@@ -137,12 +137,20 @@ def find_header(rows: Sequence[Sequence[object]], row: int | None, count: int = 
     at = row - 1 if row is not None else _guess_header(rows)
     if at >= len(rows) or not width:
         raise ProtocolError("the table has no row with column names")
+    width = _width(rows[at : at + count], rows[at + count :])
     named = [
         _joined([_spread(r) if count > 1 else r for r in rows[at : at + count]], n) for n in range(width)
     ]
     names, renamed = _unique(named)
     above = " ".join(str(c).strip() for r in rows[:at] for c in r if c not in (None, ""))
     return Header(tuple(names), at + count, above, tuple(renamed))
+
+
+def _width(names: Sequence[Sequence[object]], data: Sequence[Sequence[object]]) -> int:
+    """Return how many columns are named; more only when most rows have more."""
+    named = max(_filled_width(row) for row in names)
+    wider = [width for row in data if (width := _filled_width(row)) > named]
+    return max(wider) if len(wider) * 2 > len(data) else named
 
 
 def _filled_width(row: Sequence[object]) -> int:
