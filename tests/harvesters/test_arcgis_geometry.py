@@ -80,7 +80,7 @@ def test_real_villages_with_islands_come_out_as_they_went_in(shared_data: Path) 
     with fiona.open(shared_data / "admin_light.gpkg", layer="kabkota") as layer:
         shapes = [shapely.geometry.shape(f.geometry) for f in layer]
     rnd = random.Random(3)
-    raw = []
+    raw: list[Any] = []
     for shape in shapes:
         rings = rings_of(shape)
         rnd.shuffle(rings)
@@ -126,7 +126,7 @@ def test_z_and_m_are_dropped_and_rings_closed(ring: list[Any]) -> None:
 
 def test_no_geometry_is_none_and_a_bad_one_harms_only_itself() -> None:
     good = {"rings": [square(0, 0, 1)]}
-    raw = [
+    raw: list[Any] = [
         good,
         None,
         {"rings": []},

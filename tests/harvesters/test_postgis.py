@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import fiona
 import psycopg
@@ -31,7 +32,7 @@ def _closed() -> Iterator[None]:
         _open.pop().close()
 
 
-def harvester(url: str, *layers: dict, **more) -> PostgisHarvester:
+def harvester(url: str, *layers: dict[str, Any], **more: Any) -> PostgisHarvester:
     source = SourceConfig(
         id="pg", type="postgis", url=url.replace("+psycopg", ""), produsen_data="Dinas",
         layers=list(layers) or [{"remote": "*"}], **more,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import fiona
 import orjson
@@ -62,6 +61,10 @@ class FaultyArcGIS(ArcGISServer):
         super().__init__({service: layers})
         self.service, self.faults = service, Faults()
         self.issued = 0
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        return self
 
     @property
     def address(self) -> str:
@@ -169,7 +172,11 @@ def villages(path: Path, layer: str = "desa", **more: Any) -> Layer:
     with fiona.open(path, layer=layer) as source:
         kinds = source.schema["properties"]
         fields = [
-            {"name": n, "type": _KINDS.get(re.match(r"[a-z]*", k)[0], "esriFieldTypeString"), "alias": n}
+            {
+                "name": n,
+                "type": _KINDS.get(k.partition(":")[0].rstrip("0123456789"), "esriFieldTypeString"),
+                "alias": n,
+            }
             for n, k in kinds.items()
         ]
         features = [
