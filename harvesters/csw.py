@@ -212,7 +212,8 @@ class CswHarvester(Harvester):
 def record_options(layer: LayerConfig) -> RecordOptions:
     """Read a layer's options; ConfigError names the wrong one."""
     try:
-        return RecordOptions.model_validate(layer.options)
+        ours = {k: v for k, v in layer.options.items() if k != "region_reference"}  # the engine's own
+        return RecordOptions.model_validate(ours)
     except ValueError as exc:
         raise ConfigError(f"options of layer {layer.remote!r}: {exc}", where="layers.options") from exc
 
