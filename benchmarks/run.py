@@ -31,7 +31,7 @@ HOUSE = Path(__file__).resolve().parents[1]
 SOURCE = """
 id: bench-desa
 type: arcgis
-url: http://127.0.0.1:{port}/arcgis/rest/services/desa/FeatureServer
+url: http://127.0.0.1:{port}/arcgis/rest/services/BATASWILAYAH/BATAS_DESAKEL_AR/MapServer
 produsen_data: Badan Informasi Geospasial
 layers:
   - remote: "0"
@@ -40,6 +40,12 @@ layers:
     region_code: {{field: KDEPUM, scheme: kemendagri, vintage: 2025}}
 """
 SETTINGS = "harvest: {allow_networks: [127.0.0.0/8], contact: bench@example.org}\n"
+
+
+PEERS = (
+    ("pygeoapi + PostGIS", peers.plain_pygeoapi, "json"),
+    ("tipg + PostGIS", peers.tipg, "geojson"),
+)
 
 
 @dataclass
@@ -91,7 +97,7 @@ def harvest(folder: Path, parquet: Path, cache: Path, report: Report) -> None:
         str(port),
     ]
     with peers.process(server, folder):
-        measure.wait_for(f"http://127.0.0.1:{port}/arcgis/rest/services/desa/FeatureServer/0?f=json", 600)
+        measure.wait_for(f"http://127.0.0.1:{port}/arcgis/rest/services/BATASWILAYAH/BATAS_DESAKEL_AR/MapServer/0?f=json", 600)
         with measure.stopwatch() as elapsed:
             command = satudata(folder, "harvest", "bench-desa", "--json")
             done = subprocess.run(
@@ -178,7 +184,7 @@ def serve(folder: Path, report: Report, count: int) -> None:
         running = stack.enter_context(cluster())
         dsn = running.database(postgis=True).replace("postgresql+psycopg", "postgresql")
         load_postgis(dsn, gpkg)
-        for name, peer in (("pygeoapi + PostGIS", peers.plain_pygeoapi), ("tipg + PostGIS", peers.tipg)):
+        for name, peer, representation in PEERS:
             with peer(dsn, folder) as (peer_pid, address):
                 for what, query, limit in (
                     ("items?limit=1000", "limit=1000", 1000),
@@ -186,7 +192,7 @@ def serve(folder: Path, report: Report, count: int) -> None:
                 ):
                     expected = size if limit == 1000 and "pygeoapi" in name else None
                     took = measure.requests_timed(
-                        [peer_pid], f"{address}?{query}&f=json", max(3, count // 3), check(limit, expected)
+                        [peer_pid], f"{address}?{query}&f={representation}", max(3, count // 3), check(limit, expected)
                     )
                     report.add(what, name, show(took))
         took = measure.requests_timed([pid], f"{items}?limit=1000&f=json", count, check(1000))
