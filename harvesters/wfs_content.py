@@ -81,10 +81,9 @@ class WfsContent:
             log.info("GeoJSON of %s has no ids; GML it is", question.type.name)
             self._format = ""
             sample = self._sample()
-        if not self._fields:
+        sampled = {name for row in sample.rows for name in row}
+        if not self._fields or (sampled and not sampled & {f.name for f in self._fields}):
             self._fields = infer(sample.rows)
-        known = {f.name for f in self._fields}
-        self._fields += [f for f in infer(sample.rows) if f.name not in known]
         if shape is None and any(g is not None for g in sample.geometries):
             shape = "Geometry"
         self._fields = [f for f in self._fields if f.name not in {"bbox", "boundedBy"}]

@@ -85,6 +85,7 @@ def read_gml(content: bytes, fields: Sequence[FieldDef], axis: Axis, where: str,
         raise ProtocolError(f"<{local(root)}> where a feature collection was expected", where=where)
     if not any(len(e) for e in root if local(e) in _MEMBERS):
         return WfsPage([], [], np.empty(0, dtype=object), hits(root))
+    _drop_envelopes(root)
     _flatten_times(root)
     page = _gdal(root, fields, axis, where)
     page.matched = hits(root)
@@ -93,6 +94,14 @@ def read_gml(content: bytes, fields: Sequence[FieldDef], axis: Axis, where: str,
     if not srs and axis != "xy" and (axis == "yx" or lat_first(declared)):
         page.geometries = swapped(page.geometries)
     return page
+
+
+def _drop_envelopes(root: Element) -> None:
+    """Take out `boundedBy`: GDAL would make attributes of its corners."""
+    for element in list(root.iter("{*}boundedBy")):
+        owner = element.getparent()
+        if owner is not None:
+            owner.remove(element)
 
 
 def _flatten_times(root: Element) -> None:
