@@ -9,7 +9,7 @@ does not hold back the others: the newest earthquake must get through.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
 from typing import Any, Literal
 from urllib.parse import urljoin
@@ -31,6 +31,8 @@ __all__ = ["BmkgHarvester", "BmkgOptions", "CapHarvester"]
 
 Feed = Literal["autogempa", "gempaterkini", "gempadirasakan"]
 MERGED = "gempa"
+REMEMBERED = 100
+"""Events whose attributes are remembered from run to run."""
 _TITLES = {
     "autogempa": Localized(id="Gempa bumi terbaru", en="Latest earthquake"),
     "gempaterkini": Localized(
@@ -77,13 +79,16 @@ class BmkgHarvester(Harvester):
         """Yield one dataset per chosen feed, or the merged one."""
         for remote, layer in self._chosen():
             feeds = tuple(self.options.feeds) if remote == MERGED else (remote,)
+            collection = layer.id or f"{self.source.id}-{remote}"
+            content = EarthquakeContent(self.http, self._base, feeds, self.previous(collection, layer))
             yield RemoteDataset(
                 remote_id=remote,
-                collection_id=layer.id or f"{self.source.id}-{remote}",
+                collection_id=collection,
                 kind="feature",
                 record=_record(remote, self._base, feeds),
                 layer=layer,
-                content=EarthquakeContent(self.http, self._base, feeds),
+                content=content,
+                keep=content.keep,
             )
 
     def _chosen(self) -> list[tuple[str, LayerConfig]]:
@@ -125,10 +130,18 @@ def read_feed(http: HttpClient, base: str, feed: str) -> tuple[list[Event], list
 
 
 class EarthquakeContent:
-    """Implements `FeatureContent` for one or several feeds; at most some dozens of events."""
+    """Implements `FeatureContent` for one or several feeds; at most some dozens of events.
 
-    def __init__(self, http: HttpClient, base: str, feeds: tuple[str, ...]) -> None:
+    What one feed said of an event (its shakemap, where it was felt) is remembered with the version:
+    the event may be gone from that feed when another one still lists it, or lists it later.
+    """
+
+    def __init__(
+        self, http: HttpClient, base: str, feeds: tuple[str, ...], previous: Mapping[str, Any] | None = None
+    ) -> None:
         self._http, self._base, self._feeds = http, base, feeds
+        self._known: dict[str, dict[str, Any]] = dict((previous or {}).get("events") or {})
+        self.keep: dict[str, Any] = {}
         self._events: dict[str, Event] = {}
         self._errors: list[ItemError] = []
 
@@ -153,9 +166,19 @@ class EarthquakeContent:
                 self._events[event.id] = merge(known, event) if known else event
         if len(failed) == len(self._feeds):
             raise failed[0]
+        self._remember()
         ids = tuple(sorted(self._events))
         stage = hashlib.sha256(repr([self._events[i].row for i in ids]).encode()).hexdigest()[:20]
         return Listing(count=len(ids), ids=ids, window=True, stage=stage)
+
+    def _remember(self) -> None:
+        """Complete the events by what was known of them, and keep the newest for the next run."""
+        for id_, event in self._events.items():
+            if id_ in self._known:
+                self._events[id_] = merge(event, replace(event, row=self._known[id_]))
+        rows = self._known | {id_: event.row for id_, event in self._events.items()}
+        newest = sorted(rows, key=lambda id_: str(rows[id_]["waktu"]))[-REMEMBERED:]
+        self.keep["events"] = {id_: rows[id_] for id_ in newest}
 
     def pages(self, listing: Listing, staged: Set[str]) -> Iterator[FeaturePage]:
         """Yield the one page."""

@@ -74,7 +74,7 @@ def read_event(raw: Mapping[str, Any], feed: str, base_url: str) -> Event:
 
 def merge(first: Event, second: Event) -> Event:
     """Join two reports of one event: what the first does not say comes from the second."""
-    row = {k: v if v is not None else second.row[k] for k, v in first.row.items()}
+    row = {k: v if v is not None else second.row.get(k) for k, v in first.row.items()}
     feeds = dict.fromkeys([*first.row["umpan"].split(","), *second.row["umpan"].split(",")])
     return Event(first.id, first.lon, first.lat, {**row, "umpan": ",".join(feeds)})
 
@@ -126,7 +126,7 @@ def _place(raw: Mapping[str, Any]) -> tuple[float, float]:
         _signed(raw.get("Lintang"), "LS"),
         _signed(raw.get("Bujur"), "BB"),
     )
-    if lat is None or lon is None or abs(lat) > 90 or abs(lon) > 180:
+    if lat is None or lon is None or not (abs(lat) <= 90 and abs(lon) <= 180):  # NaN is no place
         raise RecordError(
             f"no place in {raw.get('Coordinates')!r}, {raw.get('Lintang')!r}, {raw.get('Bujur')!r}"
         )
