@@ -194,7 +194,7 @@ def _sort(keys: Any) -> str:
 
 def one_record(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     """Answer `/collections/katalog/items/{id}`."""
-    _, record_id = ask.arguments
+    (record_id,) = ask.arguments
     try:
         dataset = snapshot.dataset(record_id)
     except QueryError:

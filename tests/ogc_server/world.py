@@ -63,7 +63,8 @@ class World:
         self.catalog.datasets.put(
             layer_id, source_id=SOURCE, remote_id=layer_id, kind=kind, record=said, run_id=""
         )
-        version = self.store.next_version(layer_id)
+        known = [entry.info.version for entry in self.catalog.versions.list(layer_id)]
+        version = max([self.store.next_version(layer_id), *(number + 1 for number in known)])
         writer = self.store.writer(layer_id, schema, f"stage-{version}")
         report = writer.write("1", batch)
         assert not report.errors
