@@ -58,13 +58,13 @@ class Ckan:
 
 def _ini(folder: Path, port: int, redis: int, solr: str, postgres: Postgres) -> Path:
     with psycopg.connect(postgres.dsn(), autocommit=True) as connection:
-        connection.execute("CREATE ROLE datastore_ro LOGIN")
+        connection.execute("CREATE ROLE ckan_uji_ro LOGIN")
     database, datastore = (url.replace("+psycopg", "") for url in (postgres.database(), postgres.database()))
     path = folder / "ckan.ini"
     path.write_text(
         _INI.format(
             url=f"http://127.0.0.1:{port}", folder=folder, redis=redis, solr=solr, database=database,
-            datastore=datastore, datastore_ro=datastore.replace("postgres@", "datastore_ro@"),
+            datastore=datastore, datastore_ro=datastore.replace("postgres@", "ckan_uji_ro@"),
         ),
         "utf-8",
     )  # fmt: skip

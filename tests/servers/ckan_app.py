@@ -33,7 +33,7 @@ def _datastore_rights(config: dict[str, Any]) -> str:
         datastoredb=_database(config["ckan.datastore.write_url"]),
         mainuser="postgres",
         writeuser="postgres",
-        readuser="datastore_ro",
+        readuser="ckan_uji_ro",
     )
     return "\n".join(line for line in sql.splitlines() if not line.startswith("\\"))
 
