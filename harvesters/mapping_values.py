@@ -13,6 +13,7 @@ from catalog.model import FieldType
 _TRUE = {"true", "t", "yes", "y", "ya", "1", "benar"}
 _FALSE = {"false", "f", "no", "n", "tidak", "0", "salah"}
 _EMPTY = {"", "-", "null", "none", "n/a", "na", "nan"}
+_WHOLE = re.compile(r"\s*[+-]?\d{1,30}\s*")
 _INDONESIAN = re.compile(r"[+-]?\d{1,3}(\.\d{3})*,\d+|[+-]?\d+,\d+|[+-]?\d{1,3}(\.\d{3}){2,}")
 _DAY_FIRST = re.compile(r"(\d{1,2})[/-](\d{1,2})[/-](\d{4})")
 
@@ -54,14 +55,16 @@ def to_integer(value: Any) -> int | None:
     """Return a whole number; long ones keep every digit."""
     if _empty(value):
         return None
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d+\s*", value):
-        return int(value)
-    number = to_real(value)
-    if number is None or not number.is_integer():
-        raise BadValueError("not a whole number")
-    return int(number)
+    if isinstance(value, int) or (isinstance(value, str) and _WHOLE.fullmatch(value)):
+        whole = int(value)
+    else:
+        number = to_real(value)
+        if number is None or not number.is_integer():
+            raise BadValueError("not a whole number")
+        whole = int(number)
+    if not -(2**63) <= whole < 2**63:
+        raise BadValueError("more than 64 bits")
+    return whole
 
 
 def to_boolean(value: Any) -> bool | None:

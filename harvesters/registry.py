@@ -43,13 +43,16 @@ def types() -> list[str]:
 
 def harvester_class(type_: str) -> type[Harvester]:
     """Return the class for a source type; ConfigError with the nearest type when there is none."""
-    if type_ in BUILT_IN:
-        module, _, name = BUILT_IN[type_].partition(":")
-        found = getattr(import_module(module), name)
-    elif type_ in (outside := _outside()):
-        found = outside[type_].load()
-    else:
-        raise ConfigError(f"unknown source type {type_!r}", where="type", hint=_nearest(type_, types()))
+    try:
+        if type_ in BUILT_IN:
+            module, _, name = BUILT_IN[type_].partition(":")
+            found = getattr(import_module(module), name)
+        elif type_ in (outside := _outside()):
+            found = outside[type_].load()
+        else:
+            raise ConfigError(f"unknown source type {type_!r}", where="type", hint=_nearest(type_, types()))
+    except (ImportError, AttributeError) as exc:
+        raise ConfigError(f"type {type_!r} can not be loaded: {exc}", where="type") from exc
     if not (isinstance(found, type) and issubclass(found, Harvester)):
         raise ConfigError(f"{type_!r} does not name a Harvester class", where="type")
     return found
