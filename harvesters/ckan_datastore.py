@@ -8,8 +8,8 @@ from collections.abc import Iterator, Set
 from datetime import UTC, date, datetime
 from typing import Any
 
-from catalog.errors import IncompleteError, ProtocolError
-from catalog.model import FieldDef, FieldType, LayerSchema
+from catalog.errors import ConfigError, IncompleteError, ProtocolError
+from catalog.model import FieldDef, FieldType, ItemError, LayerSchema
 from harvesters.ckan_api import CkanClient
 from harvesters.contract import FeaturePage, Listing
 from layers.contract import FeatureBatch
@@ -25,10 +25,16 @@ _PAGE_KEY = re.compile(r"(\d+)\+(\d+)")
 
 
 class DatastoreContent:
-    """`datastore_search` of one resource. Feature ids are the datastore's `_id`."""
+    """`datastore_search` of one resource. Feature ids are the datastore's `_id`, or a column's values.
 
-    def __init__(self, client: CkanClient, resource: str, rows: int, mark: str = "") -> None:
+    `mark` is the table's state as far as CKAN tells it; `id_field` the column that names the rows.
+    """
+
+    def __init__(
+        self, client: CkanClient, resource: str, rows: int, *, mark: str = "", id_field: str | None = None
+    ) -> None:
         self._client, self._resource, self._rows, self._mark = client, resource, rows, mark
+        self._id = id_field or "_id"
         self._schema: LayerSchema | None = None
 
     def schema(self) -> LayerSchema:
@@ -39,7 +45,11 @@ class DatastoreContent:
             if not isinstance(fields, list):
                 raise ProtocolError("datastore_search without `fields`", where=self._where())
             columns = tuple(_field(f) for f in fields if f.get("id") not in (None, "_id", "_full_text"))
-            self._schema = LayerSchema(fields=columns, geometry_type=None, integer_ids=True)
+            names = [column.name for column in columns]
+            if self._id not in ("_id", *names):
+                raise ConfigError(f"the table has no column {self._id!r}", where=self._where(),
+                                  hint=f"feature_id can be: {', '.join(names)}")  # fmt: skip
+            self._schema = LayerSchema(fields=columns, geometry_type=None, integer_ids=self._id == "_id")
         return self._schema
 
     def listing(self) -> Listing:
@@ -57,16 +67,16 @@ class DatastoreContent:
                 continue
             answer = self._ask(limit=self._rows, offset=offset, sort="_id asc")
             ids = self._check(answer, total, offset, last)
-            yield FeaturePage(f"{offset:09d}+{len(ids)}", self._batch(answer["records"], ids))
+            yield self._page(f"{offset:09d}+{len(ids)}", answer["records"])
             offset, last = offset + len(ids), ids[-1]
 
     def refetch(self, ids: tuple[str, ...]) -> Iterator[FeaturePage]:
         """Yield pages for single rows."""
         for start in range(0, len(ids), 100):
             chosen = ids[start : start + 100]
-            answer = self._ask(limit=100, filters={"_id": [int(i) for i in chosen]}, sort="_id asc")
-            found = [int(r["_id"]) for r in answer.get("records", [])]
-            yield FeaturePage(f"refetch-{chosen[0]}", self._batch(answer.get("records", []), found))
+            wanted = [int(i) for i in chosen] if self._id == "_id" else list(chosen)
+            answer = self._ask(limit=self._rows, filters={self._id: wanted}, sort="_id asc")
+            yield self._page(f"refetch-{chosen[0]}", answer.get("records", []))
 
     def _ask(self, **question: Any) -> dict[str, Any]:
         answer = self._client.call(
@@ -97,10 +107,19 @@ class DatastoreContent:
             raise ProtocolError(f"page at row {offset} repeats or is unsorted", where=self._where())
         return ids
 
-    def _batch(self, records: list[dict[str, Any]], ids: list[int]) -> FeatureBatch:
+    def _page(self, key: str, records: list[dict[str, Any]]) -> FeaturePage:
+        """Make a page; a row whose id column is empty is an item error."""
         fields = self.schema().fields
-        rows = [{f.name: _value(record.get(f.name), f.type) for f in fields} for record in records]
-        return FeatureBatch([str(i) for i in ids], rows)
+        page = FeaturePage(key, FeatureBatch([], []))
+        for record in records:
+            name = record.get(self._id)
+            if name is None or name == "":
+                said = f"row {record.get('_id')} has no value in {self._id!r}"
+                page.errors.append(ItemError("id-missing", said, str(record.get("_id"))))
+                continue
+            page.batch.ids.append(str(name))
+            page.batch.rows.append({f.name: _value(record.get(f.name), f.type) for f in fields})
+        return page
 
     def _where(self) -> str:
         return f"{self._client.address} datastore {self._resource}"

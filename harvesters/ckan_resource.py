@@ -66,17 +66,17 @@ def behind(
     `kept` is what was kept of the live version. A file is deleted when the context ends.
     Raises SourceError when it can not be fetched, or when what was data is none now.
     """
-    if resource.get("datastore_active") is True and (table := _table(resource, client, rows)):
+    if resource.get("datastore_active") is True and (table := _table(resource, client, layer, rows)):
         yield [Behind("table", table)]
         return
     with tempfile.TemporaryDirectory(prefix="satudata-ckan-") as folder:
         yield _fetched(resource, client, layer, kept, Path(folder))
 
 
-def _table(resource: Resource, client: CkanClient, rows: int) -> DatastoreContent | None:
+def _table(resource: Resource, client: CkanClient, layer: LayerConfig, rows: int) -> DatastoreContent | None:
     """Return the table, or None where CKAN says there is one and there is none."""
     mark = str(resource.get("last_modified") or resource.get("metadata_modified") or "")
-    content = DatastoreContent(client, str(resource["id"]), rows, mark)
+    content = DatastoreContent(client, str(resource["id"]), rows, mark=mark, id_field=layer.feature_id)
     try:
         content.schema()
     except NotFoundError:

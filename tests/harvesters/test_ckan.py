@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from catalog.errors import (
     AuthSourceError,
+    ConfigError,
     IncompleteError,
     ProtocolError,
     TransientSourceError,
@@ -348,3 +349,23 @@ def test_one_resource_can_be_named(site: Speaker, make: Make) -> None:
         ("pkg/21044ffd-c397", "kejadian")
     ]
     assert [x.remote_id for x in found if isinstance(x, ItemError)] == ["pkg/tiada"]
+
+
+def test_a_column_can_name_the_rows(site: Speaker, make: Make) -> None:
+    table(site, 5)
+    site.tables["21044ffd-c397"][1][2]["kode"] = None
+    layers = [{"remote": "bencana/21044ffd-c397", "feature_id": "kode"}]
+    content: Any = good(make(layers=layers, table_rows=2).datasets())[0].content
+    pages = list(content.pages(content.listing(), set()))
+    assert [i for p in pages for i in p.batch.ids] == ["0000", "0001", "0003", "0004"]
+    assert [(e.code, e.remote_id) for p in pages for e in p.errors] == [("id-missing", "3")]
+    assert content.schema().integer_ids is False
+    [again] = content.refetch(("0003",))
+    assert again.batch.rows[0]["korban"] == 3
+
+
+def test_an_id_column_that_is_not_there_is_a_config_error(site: Speaker, make: Make) -> None:
+    table(site, 1)
+    with pytest.raises(ConfigError, match="no column 'tiada'") as caught:
+        list(make(layers=[{"remote": "bencana/21044ffd-c397", "feature_id": "tiada"}]).datasets())
+    assert "kode, korban" in caught.value.hint("en")

@@ -77,8 +77,8 @@ class Speaker:
             raise RefusalError(404, {"__type": "Not Found Error", "message": "Not found: Resource"})
         fields, records = self.tables[ask["resource_id"]]
         if wanted := ask.get("filters"):
-            chosen = json.loads(wanted)["_id"]
-            records = [r for r in records if r["_id"] in chosen]
+            [(column, chosen)] = json.loads(wanted).items()
+            records = [r for r in records if r[column] in chosen]
         offset, limit = int(ask.get("offset", 0)), min(int(ask.get("limit", 100)), self.cap)
         total = len(records) + (5 if offset and self.has("total-moves") else 0)
         if offset and self.has("repeat-page"):
