@@ -31,8 +31,7 @@ def columns(record: DatasetRecord, dataset_id: str) -> dict[str, Any]:
 
 
 def write(connection: sa.Connection, dataset_id: str, record: DatasetRecord) -> None:
-    """Renew the words, keywords and marks of one dataset."""
-    clear(connection, dataset_id)
+    """Put one dataset's words, keywords and marks into the index (`clear` it first)."""
     found: dict[sa.Table, list[dict[str, Any]]] = {
         dataset_terms: [{"term": term, "weight": weight} for term, weight in _terms(record, dataset_id)],
         dataset_keywords: [{"keyword": keyword} for keyword in sorted(set(record.keywords)) if keyword],
@@ -55,26 +54,29 @@ def also_at(connection: sa.Connection, dataset_ids: list[str]) -> dict[str, list
     Two datasets are the same when they share a mark. A mark that several datasets of one source
     bear (the address of a whole server) tells nothing and is left out.
     """
+    found: dict[str, list[str]] = {}
+    for row in connection.execute(_ALSO_AT, {"ids": dataset_ids}):
+        found.setdefault(row.dataset_id, []).append(row.id)
+    return found
+
+
+def _also_at_query() -> sa.Select[Any]:
     mine, theirs = dataset_marks.alias("mine"), dataset_marks.alias("theirs")
     own, other = datasets.alias("own"), datasets.alias("other")
-    query = (
+    return (
         sa.select(mine.c.dataset_id, other.c.id, other.c.rank)
         .distinct()
         .join(own, own.c.id == mine.c.dataset_id)
         .join(theirs, theirs.c.mark == mine.c.mark)
         .join(other, other.c.id == theirs.c.dataset_id)
         .where(
-            mine.c.dataset_id.in_(dataset_ids),
+            mine.c.dataset_id.in_(sa.bindparam("ids", expanding=True)),
             own.c.source_id != other.c.source_id,
             ~_borne_twice(mine.c.mark, own.c.source_id, own.c.id),
             ~_borne_twice(mine.c.mark, other.c.source_id, other.c.id),
         )
         .order_by(other.c.rank, other.c.id)
     )
-    found: dict[str, list[str]] = {}
-    for dataset_id, other_id, _rank in connection.execute(query):
-        found.setdefault(dataset_id, []).append(other_id)
-    return found
 
 
 def _borne_twice(
@@ -87,6 +89,9 @@ def _borne_twice(
         .where(marks.c.mark == mark, sibling.c.source_id == source_id, sibling.c.id != dataset_id)
         .correlate_except(marks, sibling)
     )
+
+
+_ALSO_AT = _also_at_query()  # built once: building it costs more than running it
 
 
 def _terms(record: DatasetRecord, dataset_id: str) -> list[tuple[str, int]]:

@@ -283,6 +283,7 @@ class DatasetBook:
                 **dataset_index.columns(merged, row.id),
             )
         )  # fmt: skip
+        dataset_index.clear(connection, row.id)
         dataset_index.write(connection, row.id, merged)
         self._log_renewal(connection, row, said, run_id, changed, revived)
         bump(connection)
@@ -324,6 +325,7 @@ class DatasetBook:
                 **dataset_index.columns(merged, row.id),
             )
         )  # fmt: skip
+        dataset_index.clear(connection, row.id)
         dataset_index.write(connection, row.id, merged)
 
 
@@ -332,24 +334,27 @@ def _row(connection: sa.Connection, dataset_id: str, *, lock: bool = False) -> s
     return connection.execute(query.with_for_update() if lock else query).one_or_none()
 
 
+_LIVING = (
+    sa.select(datasets, versions.c.info)
+    .outerjoin(versions, sa.and_(versions.c.layer_id == datasets.c.id, versions.c.state == "current"))
+    .where(datasets.c.id.in_(sa.bindparam("ids", expanding=True)), datasets.c.withdrawn_at.is_(None))
+)
+
+
 def _load(connection: sa.Connection, ids: list[str]) -> list[Dataset]:
     if not ids:
         return []
-    query = (
-        sa.select(datasets, versions.c.info)
-        .outerjoin(versions, sa.and_(versions.c.layer_id == datasets.c.id, versions.c.state == "current"))
-        .where(datasets.c.id.in_(ids), datasets.c.withdrawn_at.is_(None))
-    )
-    rows = {row.id: row for row in connection.execute(query)}
+    rows = {row.id: row for row in connection.execute(_LIVING, {"ids": ids})}
     also = dataset_index.also_at(connection, ids)
     return [_dataset(rows[i], also.get(i, [])) for i in ids if i in rows]
 
 
 def _dataset(row: sa.Row[Any], also_at: list[str]) -> Dataset:
+    harvested = DatasetRecord.model_validate(row.harvested)
     return Dataset(
         id=row.id, uuid=UUID(row.uuid), source_id=row.source_id, remote_id=row.remote_id, kind=row.kind,
-        record=_merge(row.harvested, row.overlay),
-        harvested=DatasetRecord.model_validate(row.harvested),
+        record=_merge(row.harvested, row.overlay) if row.overlay else harvested.model_copy(),
+        harvested=harvested,
         overlay=row.overlay,
         provenance=dict.fromkeys(row.harvested, "harvested") | dict.fromkeys(row.overlay, "overlay"),
         notices=list(_notices(row)),

@@ -5,12 +5,37 @@ Nothing here is read at import. Two directories rule all: `--config` and `--data
 
 from __future__ import annotations
 
+import re
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from catalog.model import Contact, Localized
 from catalog.sources import LocalizedText, Strict
+
+_CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (OSError, ValueError, LookupError) as error:
+        raise ValueError(f"unknown time zone {value!r}; write one as Asia/Jakarta") from error
+    return value
+
+
+def _quiet(value: str) -> str:
+    if not re.fullmatch(f"{_CLOCK}-{_CLOCK}", value):
+        raise ValueError('must be written "HH:MM-HH:MM"')
+    return value
+
+
+def _network(value: str) -> str:
+    ip_network(value)
+    return value
 
 
 class ServerSettings(Strict):
@@ -41,7 +66,7 @@ class HarvestSettings(Strict):
     grace_days: float = Field(default=7, ge=0)
     lease_seconds: float = Field(default=60, gt=0)
     page_size: int = Field(default=1000, ge=1)
-    allow_networks: list[str] = Field(
+    allow_networks: list[Annotated[str, AfterValidator(_network)]] = Field(
         default_factory=list, description="CIDRs of private targets that sources may name"
     )
     keep_versions: int = Field(default=5, ge=1)
@@ -50,8 +75,10 @@ class HarvestSettings(Strict):
 class SchedulerSettings(Strict):
     """When scheduled runs may start."""
 
-    timezone: str = "Asia/Jakarta"
-    quiet_hours: list[str] = Field(default_factory=list, description='"HH:MM-HH:MM" without starts')
+    timezone: Annotated[str, AfterValidator(_time_zone)] = "Asia/Jakarta"
+    quiet_hours: list[Annotated[str, AfterValidator(_quiet)]] = Field(
+        default_factory=list, description='"HH:MM-HH:MM" without starts'
+    )
     jitter_seconds: int = Field(default=60, ge=0)
     workers: int = Field(default=2, ge=1)
 

@@ -12,6 +12,8 @@ _MOST_QUERY_WORDS = 20
 
 def fold(text: str) -> str:
     """Return a text without accents and case, for comparing and sorting."""
+    if text.isascii():
+        return text.casefold().strip()
     decomposed = unicodedata.normalize("NFKD", text)
     return "".join(c for c in decomposed if not unicodedata.combining(c)).casefold().strip()
 

@@ -182,6 +182,9 @@ def test_settings(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("server:\n  limit_maxx: 5\n", 2, "limit_max"),
         ("harvest:\n\n  retries: -1\n", 3, "harvest.retries"),
+        ("scheduler: {timezone: Asia/Cianjur}\n", 1, "Asia/Jakarta"),
+        ("scheduler:\n  quiet_hours:\n    - 7-9\n", 3, "HH:MM-HH:MM"),
+        ("harvest: {allow_networks: [intranet]}\n", 1, "allow_networks"),
         ("data_dir: /tmp\n", 1, "unknown key `data_dir`"),
         ("database: ${NOT_SET_ANYWHERE}\n", 1, "NOT_SET_ANYWHERE is not set"),
         ("ckan: {url: x, api_key: plain}\n", 1, "reference"),
