@@ -30,9 +30,9 @@ HOOKS: list[Hook] = []
 
 def ckan_hook(settings: Settings, catalog: Catalog, published: Published) -> None:
     """Bring the CKAN register into step for what was published. What fails, the next sync mends."""
-    from catalog.ckan.sync import sync
+    from catalog.ckan import after_run  # ckanapi is imported only where a CKAN is configured
 
-    sync(settings, catalog, only=published.datasets)
+    after_run(settings, catalog, published)
 
 
 def hooks_for(settings: Settings) -> list[Hook]:

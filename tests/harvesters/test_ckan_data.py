@@ -164,3 +164,29 @@ def test_one_resource_that_can_not_be_fetched_makes_the_run_incomplete(
     assert run.state is RunState.INCOMPLETE
     assert catalog.datasets.get("bnpb-korban-0a1b2c3d").version is not None
     assert [e.remote_id for e in catalog.runs.errors(run.id)] == ["pkg/9f9f9f9f-res"]
+
+
+def test_a_harvest_registers_what_it_published_and_waits_for_no_ckan_that_is_down(
+    site: Speaker, settings: Settings, catalog: Catalog, store: LayerStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CKAN_KEY", "kunci")
+    offer(site, CSV)
+    source = SourceConfig.model_validate({
+        "id": "bnpb", "type": "ckan", "url": site.url, "produsen_data": "BNPB", "options": {"data": True},
+        "layers": [{"remote": "*"}],
+    })  # fmt: skip
+    with speaking() as ours:
+        own = {
+            "ckan": {"url": ours.url, "api_key": "${CKAN_KEY}"},
+            "server": {"url": "https://geo.example.go.id"},
+        }
+        full = Settings.model_validate({**settings.model_dump(exclude_none=True), **own,
+                                        "data_dir": settings.data_dir})  # fmt: skip
+        ours.faults.add("down")
+        assert Engine(full, catalog, store).run(source).state is RunState.OK
+        assert not ours.packages
+        ours.faults.clear()
+        site.packages["korban"]["title"] = "Korban bencana 2024"
+        assert Engine(full, catalog, store).run(source).state is RunState.OK
+        assert ours.packages["bnpb-korban"]["title"] == "Korban bencana 2024"
+        assert ours.organisations["bnpb"]["title"] == "BNPB"
