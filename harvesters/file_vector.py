@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ _TYPES = {
     "int16": FieldType.INTEGER, "float": FieldType.REAL, "float32": FieldType.REAL, "bool": FieldType.BOOLEAN,
     "date": FieldType.DATE, "datetime": FieldType.DATETIME,
 }  # fmt: skip
+MAX_OBJECT_MB = "4000"
+"""Memory that GDAL may take for one GeoJSON feature: its own 200 MB stop at a feature of about 10 MB."""
 _BROKEN = (FionaError, CPLE_BaseError, UnicodeDecodeError)
 
 
@@ -54,14 +57,18 @@ class VectorReader:
         self.notes: dict[str, str] = {}
         self._encoding = self._options.encoding or self._dbf_encoding()
 
-    def _open(self) -> Any:
+    @contextmanager
+    def _open(self) -> Iterator[Any]:
         extra: dict[str, Any] = {"layer": self._name} if self._name else {}
         if self._encoding:
             extra["encoding"] = self._encoding
-        try:
-            return fiona.open(str(self._path), enabled_drivers=[DRIVERS[self._kind]], **extra)
-        except (*_BROKEN, ValueError) as error:
-            raise ProtocolError(f"the file can not be read: {error}", where=self._path.name) from error
+        with fiona.Env(OGR_GEOJSON_MAX_OBJ_SIZE=MAX_OBJECT_MB):
+            try:
+                source = fiona.open(str(self._path), enabled_drivers=[DRIVERS[self._kind]], **extra)
+            except (*_BROKEN, ValueError) as error:
+                raise ProtocolError(f"the file can not be read: {error}", where=self._path.name) from error
+            with source:
+                yield source
 
     @cached_property
     def _head(self) -> tuple[dict[str, str], str, str, Bounds | None, int]:
