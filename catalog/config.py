@@ -27,6 +27,7 @@ from catalog.yaml_file import Loc, YamlFile, read_yaml
 
 SETTINGS_FILE = "satudata.yml"
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_WEEKDAY = re.compile(r"(?i)(?:\*|[0-7]|sun|mon|tue|wed|thu|fri|sat|[-,/])+")
 _HAS_SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:")
 _WITH_REFERENCES: tuple[Loc, ...] = (("database",), ("layers",), ("ckan", "api_key"))
 
@@ -197,11 +198,20 @@ def _source_problems(file: YamlFile) -> Iterator[Problem]:
 
 def _schedule_problems(file: YamlFile) -> Iterator[Problem]:
     schedule = file.data.get("schedule")
-    if isinstance(schedule, str):
-        try:
-            CronTrigger.from_crontab(schedule, timezone="UTC")
-        except ValueError as error:
-            yield file.where(("schedule",)), f"`schedule` must be five cron fields: {error}"
+    if not isinstance(schedule, str):
+        return
+    fields = schedule.split()
+    if len(fields) != 5:
+        yield file.where(("schedule",)), f"`schedule` must be five cron fields, not {len(fields)}"
+        return
+    minute, hour, day, month, weekday = fields
+    try:
+        # The weekday is left to the scheduler: APScheduler counts from Monday, cron from Sunday.
+        CronTrigger(minute=minute, hour=hour, day=day, month=month, timezone="UTC")
+        if not _WEEKDAY.fullmatch(weekday):
+            raise ValueError(f"{weekday!r} is no weekday")
+    except ValueError as error:
+        yield file.where(("schedule",)), f"`schedule` is no cron expression: {error}"
 
 
 def _doubled_layers(file: YamlFile) -> Iterator[Problem]:

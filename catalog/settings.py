@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field
 from catalog.model import Contact, Localized
 from catalog.sources import LocalizedText, Strict
 
-_CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+_CLOCK = r"(?:[01]?[0-9]|2[0-3]):[0-5][0-9]"
 
 
 def _time_zone(value: str) -> str:
@@ -28,7 +28,7 @@ def _time_zone(value: str) -> str:
 
 
 def _quiet(value: str) -> str:
-    if not re.fullmatch(f"{_CLOCK}-{_CLOCK}", value):
+    if not re.fullmatch(rf"{_CLOCK}\s*-\s*{_CLOCK}", value):
         raise ValueError('must be written "HH:MM-HH:MM"')
     return value
 

@@ -76,7 +76,8 @@ def test_a_good_source(config: Path) -> None:
         ('remote: "0"', "remote: 0", 9, 'write it in quotes: "0"'),
         ("vintage: 2025", "vintage: dua ribu", 12, "vintage"),
         ('"0 2 * * *"', '"0 2 * *"', 6, "five cron fields"),
-        ('"0 2 * * *"', '"0 99 * * *"', 6, "cron"),
+        ('"0 2 * * *"', '"0 99 * * *"', 6, "no cron expression"),
+        ('"0 2 * * *"', '"0 2 * * senin"', 6, "'senin' is no weekday"),
         ('"${BIG_TOKEN}"', '"s3cr3t-value"', 7, "must be a reference"),
         ("[SHAPE_Length]", "SHAPE_Length", 14, "valid list"),
         ("type: arcgis\n", "type: arcgis\nid: again\n", 4, "stands already on line 2"),
@@ -95,6 +96,11 @@ def test_what_is_wrong_is_told_with_its_line(config: Path, was: str, now: str, l
     assert said in message
     assert f"{path}:{line}" in message
     assert "s3cr3t-value" not in message
+
+
+@pytest.mark.parametrize("cron", ["0 2 * * 7", "*/15 6-18 * * mon-fri", "0 2 1 * 0,6"])
+def test_crons_own_writings_are_fine(config: Path, cron: str) -> None:
+    assert load_source(write(config, SOURCE.replace("0 2 * * *", cron))).schedule == cron
 
 
 def test_all_that_is_wrong_is_told_at_once_in_order(config: Path) -> None:
