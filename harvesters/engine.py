@@ -21,7 +21,6 @@ from catalog.errors import (
     NotFoundError,
     PublishError,
     SatuDataError,
-    StorageFullError,
 )
 from catalog.model import ItemError, RunState
 from catalog.runs import Run
@@ -189,7 +188,7 @@ class Engine:
             self._item(tally, remote, exc.code, str(exc.detail))
             return LayerResult(remote.collection_id, RunState.INCOMPLETE, exc.code, exc.detail)
         except SatuDataError as exc:
-            if isinstance(exc, StorageFullError):
+            if isinstance(exc, PublishError):
                 self._free(job, remote.collection_id)
             self._item(tally, remote, exc.code, str(exc))
             return LayerResult(remote.collection_id, RunState.FAILED, exc.code, str(exc))
@@ -213,7 +212,7 @@ class Engine:
             )
 
     def _free(self, job: Job, layer_id: str) -> None:
-        """The disk is full: give back what is staged."""
+        """The disk is full, or the store is in trouble: give back what is staged, start clean next time."""
         for layer, stage in job.store.stages():
             if layer == layer_id:
                 job.store.discard(layer, stage)
@@ -338,7 +337,8 @@ class Engine:
         """Write the terminal state, then notify."""
         results = job.results
         try:
-            job.book.phase("notify")
+            job.book.phase("notify")  # no check: what is published can not be cancelled any more
+            job.progress.phase("notify")
             run = job.book.finish(results.worst, results.reason, results.code, results.details())
         except CancelledRunError as exc:
             return self._broken(job, exc)

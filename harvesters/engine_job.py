@@ -83,7 +83,7 @@ class Job:
         """
         info = self.catalog.versions.current(layer_id)
         if info is None or info.version not in self.store.versions(layer_id):
-            return info if info is not None and info.kind == "raster" else None
+            return None
         try:
             self.catalog.datasets.get(layer_id)
         except GoneError:

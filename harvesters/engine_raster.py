@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from catalog.model import RunState, VersionInfo
 from harvesters import engine_version as version
@@ -13,6 +14,7 @@ from harvesters.contract import RasterContent
 from harvesters.engine_job import Job, Offer
 from harvesters.engine_publish import put_record, record_of, stricter
 from harvesters.engine_result import LayerResult
+from layers.raster import write_cog
 
 
 def harvest_raster(job: Job, offer: Offer, content: RasterContent) -> LayerResult:
@@ -36,21 +38,32 @@ def harvest_raster(job: Job, offer: Offer, content: RasterContent) -> LayerResul
 
 
 def _write(job: Job, offer: Offer, path: Path) -> VersionInfo:
-    from layers.raster import write_cog
-
     number = version.next_version(job, offer.id)
     nodata = offer.remote.layer.options.get("nodata")
-    info: VersionInfo = write_cog(
-        path, job.settings.data_dir / "layers", offer.id, number, job.book.run_id, nodata=nodata
-    )
+    info = write_cog(
+        path, job.settings.data_dir / "layers", offer.id, number, job.book.run_id,
+        nodata=nodata, crs=offer.remote.layer.crs, clock=job.clock,
+    )  # fmt: skip
     extra = {**info.extra, "config": job.digest(offer.remote.layer), "keep": offer.remote.keep}
     return replace(info, extra=extra)
+
+
+def _same(old: VersionInfo, new: VersionInfo) -> bool:
+    """Equal pixels at another place, or with another meaning of "no data", are another raster."""
+    described = ("crs", "transform", "nodata", "nodata_nan")
+    return old.checksum == new.checksum and all(
+        list(_flat(old.extra.get(k))) == list(_flat(new.extra.get(k))) for k in described
+    )
+
+
+def _flat(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
 def _judge_and_swap(job: Job, offer: Offer, info: VersionInfo) -> LayerResult:
     old, counts = offer.current, offer.tally.counts
     counts.expected = counts.seen = 1
-    if old is not None and old.checksum == info.checksum:
+    if old is not None and _same(old, info):
         version.drop_version(job, info)
         counts.unchanged = 1
         offer.tally.save(now=True)
