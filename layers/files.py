@@ -44,6 +44,10 @@ class LayerFiles:
         """Return the index of the texts."""
         return self.folder / f"{version}.idx"
 
+    def raster(self, version: int) -> Path:
+        """Return the GeoTIFF of a raster version."""
+        return self.folder / f"{version}.tif"
+
     def all(self, version: int) -> tuple[Path, Path, Path]:
         """Return a version's files in the order in which they appear."""
         return (self.texts(version), self.index(version), self.gpkg(version))
@@ -60,11 +64,12 @@ class LayerFiles:
         found = self.folder.glob(f"{_STAGE}*.db")
         return sorted(unquote(p.name.removeprefix(_STAGE).removesuffix(".db")) for p in found)
 
-    def versions(self, suffix: str = ".gpkg") -> list[int]:
-        """Return the version numbers that have a file with `suffix`, oldest first."""
-        if not self.folder.is_dir():
-            return []
-        found = self.folder.glob(f"*{suffix}")
+    def versions(self, *suffixes: str) -> list[int]:
+        """Return the version numbers that have a file with such a suffix, oldest first."""
+        return sorted({n for suffix in suffixes or (".gpkg", ".tif") for n in self._numbers(suffix)})
+
+    def _numbers(self, suffix: str) -> list[int]:
+        found = self.folder.glob(f"*{suffix}") if self.folder.is_dir() else []
         return sorted(
             int(p.name.removesuffix(suffix)) for p in found if p.name.removesuffix(suffix).isdecimal()
         )

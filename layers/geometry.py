@@ -105,7 +105,7 @@ def _outside(xy: Coordinates, crs: str) -> list[tuple[str, str, Mask]]:
              "back); set the source's axis order", swapped),
             ("coordinates-outside", f"coordinates lie outside the world of {crs}", off & ~swapped),
         ]  # fmt: skip
-    degrees = (np.abs(xy[:, 0]) <= 180) & (np.abs(xy[:, 1]) <= 90) & _maybe_degrees(xy)
+    degrees = _maybe_degrees(xy)
     lonlat = transform_coordinates(xy, crs, CRS84)
     off = ~np.isfinite(lonlat).all(axis=1) | (np.abs(lonlat[:, 1]) > 90 + _SLACK)
     return [

@@ -11,6 +11,7 @@ from catalog.model import Kind, LayerSchema, VersionInfo
 from layers.files import LayerFiles
 from layers.geopackage_reader import GeoPackageReader, stored_schema
 from layers.geopackage_writer import GeoPackageWriter
+from layers.raster import verify_raster
 from layers.sqlite import drop_files, storage_errors
 from layers.verify import verify_reader
 
@@ -55,13 +56,16 @@ class GeoPackageStore:
     def next_version(self, layer_id: str) -> int:
         """Return a number above every stored one, also above what an interrupted finish left."""
         files = LayerFiles(self.root, layer_id)
-        return max([0, *files.versions(), *files.versions(".json"), *files.versions(".tif")]) + 1
+        return max([0, *files.versions(".gpkg", ".json", ".tif")]) + 1
 
     def verify(self, info: VersionInfo, *, deep: bool = True) -> None:
         """Raise PublishError when count, checksum, content or structure of the stored version is off.
 
         `deep` also hashes every row and the whole text file again.
         """
+        if info.kind == "raster":
+            verify_raster(info, self.root)
+            return
         reader = GeoPackageReader(LayerFiles(self.root, info.layer_id), info)
         try:
             with storage_errors(info.layer_id):
@@ -77,7 +81,8 @@ class GeoPackageStore:
         with self._lock:
             self._readers.pop((layer_id, version), None)
         with storage_errors(layer_id):
-            drop_files(*reversed(LayerFiles(self.root, layer_id).all(version)))
+            files = LayerFiles(self.root, layer_id)
+            drop_files(*reversed(files.all(version)), files.raster(version))
 
     def stages(self) -> list[tuple[str, str]]:
         """Return (layer, stage) of unfinished staging."""

@@ -16,7 +16,9 @@ def open_store(settings: Settings, *, clock: Clock = utc_now) -> LayerStore:
     if settings.layers.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
         from layers.postgis import PostgisStore
 
-        return PostgisStore(settings.layers.replace("+psycopg", "", 1), clock=clock)
+        return PostgisStore(
+            settings.layers.replace("+psycopg", "", 1), settings.data_dir / "layers", clock=clock
+        )
     raise ConfigError(
         f"layers: {settings.layers.split(':')[0]}: is not a store; use postgresql:// or leave it out"
     )

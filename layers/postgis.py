@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,11 +15,13 @@ from catalog.clock import Clock, utc_now
 from catalog.errors import PublishError, StorageFullError
 from catalog.model import Kind, LayerSchema, VersionInfo
 from layers.columns import quote
-from layers.files import check_layer_id
+from layers.files import LayerFiles, check_layer_id
 from layers.geopackage_format import SCHEMA
 from layers.postgis_reader import PostgisReader
 from layers.postgis_tables import CONTROL, stage_table, version_table
 from layers.postgis_writer import PostgisWriter
+from layers.raster import verify_raster
+from layers.sqlite import drop_files, storage_errors
 from layers.verify import verify_reader
 
 _LOCK = 7_305_177_412_063_551
@@ -26,10 +29,14 @@ _LOCK = 7_305_177_412_063_551
 
 
 class PostgisStore:
-    """See `layers.contract.LayerStore`. One connection per thread, opened when first used."""
+    """See `layers.contract.LayerStore`. One connection per thread, opened when first used.
 
-    def __init__(self, url: str, *, clock: Clock = utc_now) -> None:
+    Rasters stay files, below `root`.
+    """
+
+    def __init__(self, url: str, root: Path, *, clock: Clock = utc_now) -> None:
         self.clock = clock
+        self.root = root
         self._url = url
         self._local = threading.local()
         self._open: list[psycopg.Connection[Any]] = []
@@ -128,7 +135,8 @@ class PostgisStore:
     def versions(self, layer_id: str) -> list[int]:
         """Return the version numbers that are stored, oldest first."""
         sql = "SELECT version FROM layers.version WHERE layer_id = %s ORDER BY version"
-        return [version for (version,) in self.read(sql, (layer_id,))]
+        tables = [version for (version,) in self.read(sql, (layer_id,))]
+        return sorted({*tables, *LayerFiles(self.root, layer_id).versions(".tif")})
 
     def next_version(self, layer_id: str) -> int:
         """Return a number above every stored one."""
@@ -136,6 +144,9 @@ class PostgisStore:
 
     def verify(self, info: VersionInfo, *, deep: bool = True) -> None:
         """Raise PublishError when count, checksum or content of the stored version is off."""
+        if info.kind == "raster":
+            verify_raster(info, self.root)
+            return
         self._must_exist(info.layer_id, info.version)
         verify_reader(PostgisReader(self, info), info, deep=deep)
 
@@ -149,6 +160,8 @@ class PostgisStore:
             db.execute("DELETE FROM layers.version WHERE layer_id = %s AND version = %s", (layer_id, version))
             db.execute(f"DROP TABLE IF EXISTS layers.{name}")
             db.execute(f"DROP TABLE IF EXISTS layers_texts.{name}")
+        with storage_errors(layer_id):
+            drop_files(LayerFiles(self.root, layer_id).raster(version))
 
     def stages(self) -> list[tuple[str, str]]:
         """Return (layer, stage) of unfinished staging."""

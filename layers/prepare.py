@@ -15,7 +15,7 @@ from catalog.errors import RecordError
 from catalog.model import ItemError, LayerSchema
 from layers.contract import FeatureBatch, Geometries, WriteReport
 from layers.crs import to_geojson, transform
-from layers.geometry import prepare_geometries
+from layers.geometry import prepare_geometries, type_id
 from layers.values import CHECKS, BadValueError, Scalar, check_row, text_value
 
 MAX_ID = 400
@@ -38,9 +38,11 @@ class Row:
 
 
 class Preparer:
-    """Prepares the pages of one layer."""
+    """Prepares the pages of one layer. PublishError when the schema's geometry type is unknown."""
 
     def __init__(self, schema: LayerSchema) -> None:
+        if schema.geometry_type is not None:
+            type_id(schema.geometry_type)
         self.schema = schema
         self._names = frozenset(schema.names())
         self._keys = [f.name for f in schema.fields]

@@ -71,9 +71,9 @@ class Staging:
         self.db.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value)")
         self.db.execute("CREATE TABLE page (key TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID")
         self.db.execute(
-            "CREATE TABLE item (seq INTEGER PRIMARY KEY, id TEXT NOT NULL,"
-            " page TEXT NOT NULL, hash BLOB"
-            f" NOT NULL, minx, miny, maxx, maxy, w, s, e, n{columns}, properties BLOB, geom BLOB, geojson BLOB)"
+            "CREATE TABLE item (seq INTEGER PRIMARY KEY, id TEXT NOT NULL, page TEXT NOT NULL,"
+            " hash BLOB NOT NULL, minx, miny, maxx, maxy, w, s, e, n"
+            f"{columns}, properties BLOB, geom BLOB, geojson BLOB)"
         )
         self.db.execute("CREATE UNIQUE INDEX item_id ON item (id)")
         if self.schema.integer_ids:
