@@ -212,7 +212,7 @@ class FileRaster:
     def fetch(self, folder: Path, progress: Report) -> Path:
         """Check every block of the file and return it (a copy when it lacks its CRS)."""
         path = with_crs(self._path, self._layer.crs, folder)
-        check_raster(path, self._most, progress)
+        check_raster(path, self._most, progress, _layer_options(self._layer).nodata)
         return path
 
 
@@ -237,7 +237,7 @@ class HttpRaster:
                 f"several rasters in the archive: {', '.join(files)}", where=safe_url(self._url)
             )
         path = with_crs(path, self._choice.layer.crs, folder)
-        check_raster(path, self._most, progress)
+        check_raster(path, self._most, progress, _layer_options(self._choice.layer).nodata)
         if download.validators != Validators():
             self._keep["validators"] = asdict(download.validators)
         return path

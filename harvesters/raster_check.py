@@ -12,7 +12,7 @@ import numpy as np
 import rasterio
 from rasterio.errors import RasterioError
 
-from catalog.errors import ProtocolError
+from catalog.errors import ConfigError, ProtocolError
 from catalog.model import BBox
 from harvesters.file_crs import authority
 from harvesters.file_shape import bbox_of
@@ -105,21 +105,22 @@ def with_crs(path: Path, crs: str | None, folder: Path) -> Path:
     return copy
 
 
-def check_raster(path: Path, most: int, progress: Callable[[int, int | None], None]) -> int:
+def check_raster(
+    path: Path, most: int, progress: Callable[[int, int | None], None], nodata: float | None = None
+) -> int:
     """Read every block once; return the count of valid cells of band 1.
 
-    ProtocolError for a file that was cut (blocks are missing), that has no CRS, whose nodata can not
-    occur in its type, or in which every cell is nodata.
+    ProtocolError for a file that was cut (blocks are missing), that has no CRS, or in which every cell
+    is nodata; ConfigError for a configured `nodata` that can not occur in the raster's type.
     """
     facts(path, None, most)
     valid = 0
     try:
         with _opened(path) as source:
-            _check_nodata(source, path)
+            _check_nodata(source, nodata, path)
             windows = list(_windows(source))
             for done, window in enumerate(windows, start=1):
-                source.read(window=window)
-                valid += int(np.count_nonzero(source.read_masks(1, window=window)))
+                valid += _valid(source, window, nodata)
                 progress(done, len(windows))
     except (RasterioError, OSError) as error:
         if isinstance(error, ProtocolError):
@@ -128,6 +129,12 @@ def check_raster(path: Path, most: int, progress: Callable[[int, int | None], No
     if valid == 0:
         raise ProtocolError("every cell of the raster is nodata", where=path.name)
     return valid
+
+
+def _valid(source: Any, window: Any, nodata: float | None) -> int:
+    cells = source.read(window=window)
+    mask = source.read_masks(1, window=window) != 0
+    return int(np.count_nonzero(mask if nodata is None else mask & (cells[0] != nodata)))
 
 
 def _windows(source: Any) -> Any:
@@ -142,10 +149,11 @@ def _windows(source: Any) -> Any:
             )
 
 
-def _check_nodata(source: Any, path: Path) -> None:
-    for kind, nodata in zip(source.dtypes, source.nodatavals, strict=True):
-        if nodata is None or np.issubdtype(kind, np.floating) or np.issubdtype(kind, np.complexfloating):
-            continue
-        limits = np.iinfo(kind)
-        if not float(nodata).is_integer() or not limits.min <= nodata <= limits.max:
-            raise ProtocolError(f"nodata {nodata:g} can not occur in {kind} cells", where=path.name)
+def _check_nodata(source: Any, nodata: float | None, path: Path) -> None:
+    if nodata is None:
+        return
+    for kind in source.dtypes:
+        if np.issubdtype(kind, np.integer):
+            limits = np.iinfo(kind)
+            if not float(nodata).is_integer() or not limits.min <= nodata <= limits.max:
+                raise ConfigError(f"nodata {nodata:g} can not occur in {kind} cells", where=path.name)

@@ -30,6 +30,8 @@ _TYPES = {
     "U32": "uint32", "S32": "int32", "F32": "float32", "F64": "float64",
 }  # fmt: skip
 _SMALLEST = 64
+_NOISE = 1e-6
+"""Cells: what floating point adds or takes."""
 _TOKEN = {498, 499, 401, 403}
 
 
@@ -109,8 +111,8 @@ class ImageService:
         if bbox is not None:
             move = pyproj.Transformer.from_crs("OGC:CRS84", self._wkid, always_xy=True)
             w, s, e, n = move.transform_bounds(*bbox)
-            left = math.floor(max(0.0, (w - west) / cell[0]))
-            top = math.floor(max(0.0, (north - n) / cell[1]))
+            left = math.floor(max(0.0, (w - west) / cell[0]) + _NOISE)
+            top = math.floor(max(0.0, (north - n) / cell[1]) + _NOISE)
             east, south = min(east, e), max(south, s)
             west, north = west + left * cell[0], north - top * cell[1]
         width, height = _cells(east - west, cell[0]), _cells(north - south, cell[1])
