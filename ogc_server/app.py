@@ -182,6 +182,7 @@ def create_app(
             if own:
                 book.close()
 
-    return Starlette(
-        routes=[Mount("/static", Assets(dispatcher.gate)), Mount("/", dispatcher)], lifespan=lifespan
-    )
+    app = Starlette(routes=[Mount("/static", Assets(dispatcher.gate))], lifespan=lifespan)
+    app.router.redirect_slashes = False
+    app.router.default = dispatcher  # any other path, also one that no route pattern could match
+    return app

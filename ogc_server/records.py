@@ -59,6 +59,7 @@ def _word(name: str, value: str) -> str:
 QUERYABLES = tuple(
     Param(name, _word, {"type": "string"}) for name in ("produsen_data", "source_id", "keywords", "kind")
 )
+DATASETS = ("feature", "table", "raster")
 KINDS = ("feature", "table", "raster", "service", "record")
 
 
@@ -162,11 +163,7 @@ def _search(ask: Ask, limit: int, offset: int) -> SearchQuery:
         if name in values:
             filters[name] = [values[name]]
     if kinds is not None:
-        filters["kind"] = [
-            kind for kind in ([kinds] if isinstance(kinds, str) else kinds) if kind in KINDS
-        ] or ["-"]
-        if "dataset" in kinds:
-            del filters["kind"]
+        filters["kind"] = _kinds((kinds,) if isinstance(kinds, str) else kinds)
     ids = values.get("ids")
     if "externalIds" in values:
         ids = tuple(ids or ()) + values["externalIds"]
@@ -181,6 +178,12 @@ def _search(ask: Ask, limit: int, offset: int) -> SearchQuery:
         offset=offset,
         facets=False,
     )
+
+
+def _kinds(asked: tuple[str, ...]) -> list[str]:
+    """Return the kinds that the record types asked for stand for; `-`, which none is, for no kind."""
+    found = [kind for kind in KINDS if kind in asked or ("dataset" in asked and kind in DATASETS)]
+    return found or ["-"]
 
 
 def _sort(keys: Any) -> str:
@@ -224,7 +227,7 @@ def record(ask: Ask, dataset: Dataset) -> dict[str, Any]:
     said = dataset.record
     contact = said.contact
     properties = {
-        "type": "dataset" if dataset.kind in ("feature", "table", "raster") else dataset.kind,
+        "type": "dataset" if dataset.kind in DATASETS else dataset.kind,
         "kind": dataset.kind,
         "title": said.title.get(ask.lang) or dataset.id,
         "description": said.description.get(ask.lang),

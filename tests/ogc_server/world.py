@@ -55,6 +55,9 @@ class World:
         **record: Any,
     ) -> int:
         """Write one version and make it current, as the engine does."""
+        if batch.geometries is not None:
+            around = transform(shapely.GeometryCollection(list(batch.geometries)), schema.crs, "OGC:CRS84")
+            record.setdefault("bbox", tuple(round(number, 6) for number in around.bounds))
         said = DatasetRecord(
             title=Localized(id=title or layer_id, en=f"{title or layer_id} (en)"), access=access,
             produsen_data="Badan Informasi Geospasial", walidata="Pusdatin", licence="CC-BY-4.0",
