@@ -32,6 +32,7 @@ class ArcGISClient:
     ) -> None:
         self.http = http
         self.post_works: bool | None = None
+        self.last_bytes = 0
         self.server_day = ""
         """Day of the server's clock at the last answer, as its Date header says it."""
         self._token_url, self._auth, self._token = token_url, dict(auth or {}), ""
@@ -92,6 +93,7 @@ class ArcGISClient:
         return answer
 
     def _object(self, response: Response) -> dict[str, Any]:
+        self.last_bytes = len(response.content)
         self.server_day = response.headers.get("Date", "")[:16]
         return _object(response)
 

@@ -207,7 +207,7 @@ class ArcGISContent:
             if len(covered) < len(chunk):
                 todo.appendleft(chunk[len(covered) :])
             else:
-                sizer.good()
+                sizer.good(len(chunk), self._client.last_bytes)
             yield self._page(page_key(covered), answer)
 
     def _covered(self, chunk: Ids, answer: _Answer, sizer: Sizer) -> Ids:

@@ -19,6 +19,9 @@ type Ids = npt.NDArray[np.int64]
 
 _KEY = re.compile(r"(-?\d+)\.\.(-?\d+)")
 _GROW_AFTER = 4
+HEAVY = 4 * 2**20
+"""Bytes of an answer above which pages are made smaller: real servers cut answers of 5 to 17 MB, and
+parsed pages are what a harvest keeps in memory."""
 
 
 def page_key(ids: Ids) -> str:
@@ -54,10 +57,13 @@ class Sizer:
         if firm:
             self.limit = self.size
 
-    def good(self) -> None:
-        """A page came whole; after some of them try half as much again."""
+    def good(self, count: int = 1, weight: int = 0) -> None:
+        """A page of `count` features and `weight` bytes came whole; after some try half as much again."""
+        if weight > HEAVY:
+            self.size, self._good = max(1, count * HEAVY // weight), 0
+            return
         self._good += 1
-        if self._good >= _GROW_AFTER and self.size < self.limit:
+        if self._good >= _GROW_AFTER and self.size < self.limit and weight * 3 // 2 <= HEAVY:
             self.size, self._good = min(self.limit, self.size + max(1, self.size // 2)), 0
 
 

@@ -26,7 +26,7 @@ from harvesters.arcgis import ArcgisHarvester
 from harvesters.arcgis_client import ArcGISClient, service_url
 from harvesters.arcgis_content import ArcGISContent
 from harvesters.arcgis_layer import Attributes, read_layer
-from harvesters.arcgis_paging import Sizer, page_key, prefetch, remaining
+from harvesters.arcgis_paging import HEAVY, Sizer, page_key, prefetch, remaining
 from harvesters.contract import Listing
 from harvesters.http import HttpClient
 from tests.servers.arcgis import FaultyArcGIS, layer_of, villages
@@ -412,17 +412,26 @@ def test_any_pages_that_were_staged_leave_exactly_the_others(ids, sizes, rnd) ->
     assert left == [i for i in every.tolist() if i not in covered]
 
 
-@given(st.integers(1, 5000), st.lists(st.sampled_from(["good", "failed", "capped"]), max_size=60))
+@given(st.integers(1, 5000), st.lists(st.sampled_from(["good", "heavy", "failed", "capped"]), max_size=60))
 def test_the_page_size_stays_between_one_and_the_limit(limit, events) -> None:
     sizer = Sizer(limit)
     for event in events:
         if event == "good":
             sizer.good()
+        elif event == "heavy":
+            sizer.good(sizer.size, 3 * HEAVY)
         elif event == "failed":
             sizer.failed(sizer.size)
         else:
             sizer.capped(max(1, sizer.size // 3), firm=True)
         assert 1 <= sizer.size <= sizer.limit <= limit
+
+
+def test_heavy_features_come_in_small_pages() -> None:
+    sizer, weight = Sizer(1000), HEAVY // 100
+    for _ in range(20):
+        sizer.good(sizer.size, sizer.size * weight)
+    assert 60 <= sizer.size <= 100
 
 
 def test_prefetch_is_bounded_passes_errors_on_and_stops() -> None:
