@@ -119,6 +119,8 @@ class CkanHarvester(Harvester):
             package = self._client.call("package_show", id=name)
         except NotFoundError as exc:
             return ItemError(exc.code, f"no package {name!r}", name, exc.where)
+        except AuthSourceError as exc:
+            return ItemError(exc.code, exc.detail, name, exc.where)
         return _usable(package, name)
 
     def _search(self, fq: str) -> Iterator[Package | ItemError]:
@@ -170,8 +172,6 @@ class CkanHarvester(Harvester):
         if resource is None:
             yield RemoteDataset(remote_id, name, "record", record, layer)
             return
-        if not (resource.get("url") or resource.get("datastore_active")):
-            raise ProtocolError("the package has no such resource, or it has no address", where=remote_id)
         own = layer.id if "/" in layer.remote else None
         collection = own or f"{name}-{slug(str(resource['id']))[:8].rstrip('-')}"
         chosen = _for_data(layer, own=own is not None)

@@ -127,7 +127,7 @@ def _bbox(extras: dict[str, str]) -> BBox | None:
 def _spatial(value: str) -> BBox | None:
     try:
         found = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return _numbers(value.replace(",", " ").split())
     if isinstance(found, list):
         return _numbers(found)
@@ -155,10 +155,21 @@ def _links(package: dict[str, Any], base: str) -> list[Link]:
     return own + [link for r in _dicts(package.get("resources")) if (link := link_of(r, base))]
 
 
+def address_of(resource: dict[str, Any], base: str) -> str:
+    """Return the web address of a resource (a relative one from the CKAN), "" if it has none."""
+    stated = _text(resource.get("url"))
+    try:
+        url = urljoin(base.rstrip("/") + "/", stated)
+        host = urlsplit(url).hostname
+    except ValueError:  # "http://[x"
+        return ""
+    return url if stated and host and url.startswith(("http://", "https://")) else ""
+
+
 def link_of(resource: dict[str, Any], base: str) -> Link | None:
     """Return the link of a resource, or None when it has no web address."""
-    url = urljoin(base.rstrip("/") + "/", _text(resource.get("url")))
-    if not _text(resource.get("url")) or not url.startswith(("http://", "https://")):
+    url = address_of(resource, base)
+    if not url:
         return None
     title = _text(resource.get("name")) or _text(resource.get("description"))
     protocol = _PROTOCOLS.get(_text(resource.get("format")).lower(), "")

@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from catalog.errors import NotFoundError, ProtocolError
 from catalog.model import BBox, ItemError, Kind
 from catalog.sources import LayerConfig
 from harvesters.ckan_api import CkanClient
 from harvesters.ckan_datastore import DatastoreContent
+from harvesters.ckan_record import address_of
 from harvesters.contract import FeatureContent, RasterContent
 from harvesters.file_layers import Found, open_layer, scan
 from harvesters.file_sniff import sniff
@@ -51,10 +52,10 @@ def is_candidate(resource: Resource) -> bool:
     """Tell whether any of the resource's hints promises data; only the bytes will prove it."""
     if resource.get("datastore_active") is True:
         return True
-    address = urlsplit(str(resource.get("url") or ""))
-    suffix = address.path.rpartition("/")[2].rpartition(".")[2]
+    url = address_of(resource, "http://relative")
+    suffix = urlsplit(url).path.rpartition("/")[2].rpartition(".")[2]
     hints = (resource.get("format"), resource.get("mimetype"), suffix)
-    return address.scheme in {"http", "https", ""} and any(_DATA.search(str(h or "")) for h in hints)
+    return bool(url) and any(_DATA.search(str(h or "")) for h in hints)
 
 
 @contextmanager
@@ -80,7 +81,7 @@ def _table(resource: Resource, client: CkanClient, layer: LayerConfig, rows: int
     try:
         content.schema()
     except NotFoundError:
-        if resource.get("url"):
+        if address_of(resource, client.address):
             return None
         raise
     return content
@@ -89,7 +90,11 @@ def _table(resource: Resource, client: CkanClient, layer: LayerConfig, rows: int
 def _fetched(
     resource: Resource, client: CkanClient, layer: LayerConfig, kept: Mapping[str, Any], folder: Path
 ) -> list[Behind]:
-    url = urljoin(client.address.rstrip("/") + "/", str(resource.get("url") or ""))
+    url = address_of(resource, client.address)
+    if not url:
+        raise ProtocolError(
+            "the package has no such resource, or it has no address", where=str(resource["id"])
+        )
     known = Validators(**kept["validators"]) if kept.get("validators") else None
     download = client.http.download(url, folder, validators=known)
     if download is None:

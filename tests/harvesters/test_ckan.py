@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from catalog.config import load_source
 from catalog.errors import (
     AuthSourceError,
     ConfigError,
@@ -19,13 +22,17 @@ from catalog.errors import (
     TransientSourceError,
 )
 from catalog.model import ItemError
-from catalog.settings import HarvestSettings
+from catalog.settings import HarvestSettings, Settings
 from catalog.sources import SourceConfig
-from harvesters.ckan import CkanHarvester
+from harvesters.ckan import CkanHarvester, CkanOptions
 from harvesters.ckan_record import record_of
+from harvesters.ckan_resource import is_candidate
 from harvesters.contract import RemoteDataset
 from harvesters.http import HttpClient
+from harvesters.registry import check
 from tests.servers.ckan_speaker import Speaker, speaking
+
+SOURCES = Path(__file__).resolve().parents[2] / "config" / "sources"
 
 type Make = Callable[..., CkanHarvester]
 
@@ -152,6 +159,21 @@ KEYS = ["id", "name", "title", "notes", "tags", "groups", "extras", "organizatio
 def test_no_package_however_odd_breaks_the_reading(package: dict[str, Any]) -> None:
     record = record_of(package, "https://ckan.example.go.id")
     assert all(isinstance(v, str) for v in record.extras.values())
+
+
+@pytest.mark.parametrize("url", ["http://[x", "", "  ", "ftp://x/a.csv", "javascript:x.csv", None, 7])
+def test_an_address_that_is_none_is_no_link_and_no_data(url: object) -> None:
+    resource = {"id": "r", "url": url, "format": "CSV"}
+    found = [link for link in record_of({"id": "x", "resources": [resource]}, "https://x.example").links
+             if link.rel == "enclosure"]  # fmt: skip
+    assert [link.href for link in found] == (["https://x.example/7"] if url == 7 else [])
+    assert is_candidate(resource) is (url == 7)
+
+
+def test_json_that_is_far_too_deep_is_text() -> None:
+    deep = "[" * 100_000
+    record = record_of({"id": "x", "extras": [{"key": "spatial", "value": deep}]}, "https://x.example")
+    assert record.bbox is None
 
 
 def test_a_private_package_is_not_taken_for_public() -> None:
@@ -369,3 +391,20 @@ def test_an_id_column_that_is_not_there_is_a_config_error(site: Speaker, make: M
     with pytest.raises(ConfigError, match="no column 'tiada'") as caught:
         list(make(layers=[{"remote": "bencana/21044ffd-c397", "feature_id": "tiada"}]).datasets())
     assert "kode, korban" in caught.value.hint("en")
+
+
+def test_the_examples_in_the_docs_are_right() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "ckan.md").read_text("utf-8")
+    register, source = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL))
+    assert Settings.model_validate(register).ckan is not None
+    assert check(SourceConfig.model_validate(source)) == []
+    for name in CkanOptions.model_fields:
+        assert f"| `{name}` |" in page
+
+
+@pytest.mark.parametrize("path", sorted(SOURCES.glob("ckan-*.yml")), ids=lambda p: p.stem)
+def test_shipped_sources_are_right_and_switched_off(path: Path) -> None:
+    source = load_source(path)
+    assert check(source) == []
+    assert source.enabled is False
+    assert source.id == path.stem
