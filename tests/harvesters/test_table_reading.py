@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import tempfile
+import zipfile
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -96,16 +98,10 @@ def test_any_delimiter_is_found_in_well_quoted_tables(delimiter: str, cells: lis
     writer = csv.writer(text, delimiter=delimiter, quoting=csv.QUOTE_ALL)
     writer.writerow(["kode", "nama", "jumlah"])
     writer.writerows(cells)
-    path = Path(text_file(text.getvalue()))
-    assert find_delimiter(path, "utf-8") == delimiter
-
-
-def text_file(text: str) -> str:
-    import tempfile
-
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="", suffix=".csv", delete=False) as file:
-        file.write(text)
-    return file.name
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.csv"
+        path.write_bytes(text.getvalue().encode())
+        assert find_delimiter(path, "utf-8") == delimiter
 
 
 def test_commas_in_names_do_not_beat_semicolons(tmp_path: Path):
@@ -404,8 +400,6 @@ def test_a_formula_that_was_never_computed_is_an_item_error_not_a_silent_null(tm
 
 def test_a_formula_with_its_value_is_that_value(tmp_path: Path):
     path = workbook(tmp_path / "a.xlsx", ["k", "a", "b"], ["x", 1, "=B2*2"])
-    import zipfile
-
     parts = {i.filename: zipfile.ZipFile(path).read(i) for i in zipfile.ZipFile(path).infolist()}
     name = "xl/worksheets/sheet1.xml"
     parts[name] = (
