@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
@@ -25,6 +26,7 @@ from catalog.errors import ConfigError, RecordError, SatuDataError, StorageFullE
 from catalog.secrets import redact
 
 _MIGRATIONS = Path(__file__).resolve().parent / "migrations"
+_MIGRATING = threading.Lock()  # Alembic keeps its context in a module
 _BUSY_MILLISECONDS = 30_000
 
 
@@ -61,10 +63,17 @@ class Database:
         """Bring the schema to the newest revision; several processes may do so at once."""
         config = _alembic_config()
         script = ScriptDirectory.from_config(config)
-        with self.read() as connection:
-            if _revision(connection) == script.get_current_head():
-                return
-        with self.write() as connection:
+        try:
+            with self.read() as connection:
+                if _revision(connection) == script.get_current_head():
+                    return
+        except OperationalError as error:
+            raise ConfigError(
+                f"the database can not be opened: {redact(str(error.orig)).strip()}",
+                where=self.engine.url.render_as_string(hide_password=True),
+                hint="Is it running, is its address right, and may this user write there?",
+            ) from error
+        with _MIGRATING, self.write() as connection:
             lock(connection, "migrate")
             config.attributes["connection"] = connection
             try:
@@ -72,7 +81,7 @@ class Database:
             except CommandError as error:
                 raise ConfigError(
                     f"the database is of another version of this program: {error}",
-                    where=redact(str(self.engine.url)),
+                    where=self.engine.url.render_as_string(hide_password=True),
                     hint="Use the newest release, or restore the backup made before the upgrade.",
                 ) from error
 

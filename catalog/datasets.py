@@ -7,26 +7,25 @@ the edit: when the source now says something else, the reader gets a notice.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import batched
 from typing import Any, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
-from pydantic import ValidationError
+from sqlalchemy.exc import IntegrityError
 
-from catalog import dataset_index, search
+from catalog import curation, dataset_index, search
 from catalog.audit import AuditLog
 from catalog.clock import Clock
+from catalog.curation import SourceChange
 from catalog.database import Database, bump
-from catalog.errors import GoneError, NotFoundError, PublishError, RecordError
-from catalog.messages import text
-from catalog.model import DatasetRecord, Kind, Localized, VersionInfo, identity
+from catalog.errors import GoneError, NotFoundError, PublishError
+from catalog.model import DatasetRecord, Kind, VersionInfo, identity
 from catalog.search import SearchQuery
-from catalog.tables import datasets, storable, versions
+from catalog.tables import datasets, versions
 from catalog.versions import load_info
 
 Change = Literal["added", "updated", "unchanged"]
@@ -47,8 +46,8 @@ class Dataset:
     """One dataset as readers see it.
 
     `record` is the merged one; `provenance` says for each field that is set who set it; `notices`
-    are sentences in Indonesian; `also_at` are the ids of the same dataset from other sources, best
-    rank first.
+    are sentences in Indonesian, `changes` the same as data (for other languages); `also_at` are the
+    ids of the same dataset from other sources, best rank first.
     """
 
     id: str
@@ -67,6 +66,7 @@ class Dataset:
     updated: datetime
     rank: int
     also_at: list[str]
+    changes: list[SourceChange] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +103,12 @@ class DatasetBook:
         """
         said = {
             "source_id": source_id, "remote_id": remote_id, "kind": kind, "rank": rank,
-            "uuid": str(identity(source_id, remote_id)), "harvested": _dump(record),
+            "uuid": str(identity(source_id, remote_id)), "harvested": curation.dump(record),
         }  # fmt: skip
-        with self._db.write() as connection:
-            row = _row(connection, dataset_id, lock=True)
-            if row is None:
-                return self._add(connection, dataset_id, said, run_id)
-            return self._renew(connection, row, said, run_id)
+        try:
+            return self._put(dataset_id, said, run_id)
+        except IntegrityError:  # another process added it between our look and our insert
+            return self._put(dataset_id, said, run_id)
 
     def mark_missing(self, source_id: str, seen: Set[str], run_id: str, at: datetime) -> list[Dataset]:
         """After a complete listing: note what the source no longer has, clear what it has again.
@@ -214,11 +213,12 @@ class DatasetBook:
 
         Raises RecordError for an unknown field or a value that does not fit.
         """
-        clean = _validated(changes)
+        clean = curation.checked(changes)
         with self._db.write() as connection:
             row = self._living(connection, dataset_id)
             before = {name: row.overlay.get(name) for name in clean}
             base = row.overlay_base | {name: row.harvested.get(name) for name in clean}
+            clean = curation.joined(row.overlay, clean)  # an edit of one language keeps the other
             self._set_overlay(connection, row, row.overlay | clean, base)
             self._audit.write(
                 connection, "dataset.edit", dataset_id, by=by,
@@ -228,7 +228,7 @@ class DatasetBook:
 
     def clear_overlay(self, dataset_id: str, fields: Iterable[str], *, by: str) -> None:
         """Give fields back to the source."""
-        names = _known(fields)
+        names = curation.known(fields)
         with self._db.write() as connection:
             row = self._living(connection, dataset_id)
             before = {name: row.overlay[name] for name in names if name in row.overlay}
@@ -244,9 +244,16 @@ class DatasetBook:
             hits = search.run(connection, query)
             return SearchResult(hits.total, _load(connection, hits.ids), hits.facets)
 
+    def _put(self, dataset_id: str, said: dict[str, Any], run_id: str) -> Change:
+        with self._db.write() as connection:
+            row = _row(connection, dataset_id, lock=True)
+            if row is None:
+                return self._add(connection, dataset_id, said, run_id)
+            return self._renew(connection, row, said, run_id)
+
     def _add(self, connection: sa.Connection, dataset_id: str, said: dict[str, Any], run_id: str) -> Change:
         now = self._clock()
-        merged = _merge(said["harvested"], {})
+        merged = curation.merge(said["harvested"], {})
         connection.execute(
             datasets.insert().values(
                 id=dataset_id, overlay={}, overlay_base={}, run_id=run_id, created=now, updated=now,
@@ -273,7 +280,7 @@ class DatasetBook:
         changed = {name for name, value in said.items() if getattr(row, name) != value}
         if not changed and not revived and row.missing_since is None:
             return "unchanged"
-        merged = _merge(said["harvested"], row.overlay)
+        merged = curation.merge(said["harvested"], row.overlay)
         fresh = {"updated": self._clock(), "run_id": run_id} if changed or revived else {}
         connection.execute(
             datasets.update()
@@ -316,7 +323,7 @@ class DatasetBook:
     def _set_overlay(
         self, connection: sa.Connection, row: sa.Row[Any], overlay: dict[str, Any], base: dict[str, Any]
     ) -> None:
-        merged = _merge(row.harvested, overlay)
+        merged = curation.merge(row.harvested, overlay)
         connection.execute(
             datasets.update()
             .where(datasets.c.id == row.id)
@@ -351,68 +358,15 @@ def _load(connection: sa.Connection, ids: list[str]) -> list[Dataset]:
 
 def _dataset(row: sa.Row[Any], also_at: list[str]) -> Dataset:
     harvested = DatasetRecord.model_validate(row.harvested)
+    changes = curation.source_changes(row.harvested, row.overlay, row.overlay_base)
     return Dataset(
         id=row.id, uuid=UUID(row.uuid), source_id=row.source_id, remote_id=row.remote_id, kind=row.kind,
-        record=_merge(row.harvested, row.overlay) if row.overlay else harvested.model_copy(),
+        record=curation.merge(row.harvested, row.overlay) if row.overlay else harvested.model_copy(),
         harvested=harvested,
         overlay=row.overlay,
         provenance=dict.fromkeys(row.harvested, "harvested") | dict.fromkeys(row.overlay, "overlay"),
-        notices=list(_notices(row)),
+        notices=[change.text() for change in changes], changes=changes,
         version=load_info(row.info) if row.info is not None else None,
         missing_since=row.missing_since, created=row.created, updated=row.updated, rank=row.rank,
         also_at=also_at,
     )  # fmt: skip
-
-
-def _notices(row: sa.Row[Any]) -> Iterator[str]:
-    for name in row.overlay:
-        was, now = row.overlay_base.get(name), row.harvested.get(name)
-        if was != now:
-            label = text(f"field.{name}")
-            yield text("notice.source-changed", field=label, was=_short(was), now=_short(now))
-
-
-def _short(value: Any) -> str:
-    shown = value.get("id") or value.get("en") if isinstance(value, dict) else value
-    if isinstance(shown, list):
-        shown = ", ".join(str(item) for item in shown)
-    return "-" if shown in (None, "") else str(shown)[:80]
-
-
-def _dump(record: DatasetRecord) -> dict[str, Any]:
-    dumped: dict[str, Any] = storable(record.model_dump(mode="json", exclude_defaults=True))
-    return dumped
-
-
-def _merge(harvested: dict[str, Any], overlay: dict[str, Any]) -> DatasetRecord:
-    merged = dict(harvested)
-    for name, value in overlay.items():
-        two_languages = DatasetRecord.model_fields[name].annotation is Localized
-        merged[name] = (harvested.get(name) or {}) | value if two_languages else value
-    return DatasetRecord.model_validate(merged)
-
-
-def _validated(changes: dict[str, Any]) -> dict[str, Any]:
-    _known(changes)
-    given = {
-        name: {"id": value}
-        if isinstance(value, str) and DatasetRecord.model_fields[name].annotation is Localized
-        else value
-        for name, value in changes.items()
-    }
-    try:
-        record = DatasetRecord.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise RecordError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    full = record.model_dump(mode="json", exclude_unset=True)
-    return {name: full[name] for name in given}
-
-
-def _known(names: Iterable[str]) -> set[str]:
-    asked = set(names)
-    for name in sorted(asked - DatasetRecord.model_fields.keys()):
-        near = difflib.get_close_matches(name, DatasetRecord.model_fields, 1)
-        hint = f"Did you mean `{near[0]}`?" if near else ""
-        raise RecordError(f"a dataset has no field {name!r}", hint=hint)
-    return asked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,13 +32,48 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def catalog_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def empty_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty database of each kind."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'catalog.sqlite'}"
+    if kind == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.sqlite'}"
         return
     server: Postgres = request.getfixturevalue("postgres")
     url = server.database()
+    yield url
+    server.drop(url)
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite database to copy: migrating once is enough for most tests."""
+    path = tmp_path_factory.mktemp("migrated") / "catalog.sqlite"
+    Catalog.open(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgres: Postgres) -> str:
+    """The URL of a migrated PostgreSQL database to copy."""
+    url = postgres.database()
+    Catalog.open(url).close()
+    return url
+
+
+@pytest.fixture
+def catalog_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a migrated database of each kind, without any data."""
+    if kind == "sqlite":
+        path = tmp_path / "catalog.sqlite"
+        shutil.copy(request.getfixturevalue("migrated_file"), path)
+        yield f"sqlite:///{path}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    url = server.database(like=request.getfixturevalue("migrated_database"))
     yield url
     server.drop(url)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import threading
 from datetime import UTC, datetime
 
 import pytest
 
+from catalog.curation import SourceChange
 from catalog.datasets import Change
 from catalog.errors import GoneError, NotFoundError, PublishError, RecordError
 from catalog.model import Contact, DatasetRecord, Kind, Link, Localized, VersionInfo, identity
@@ -92,6 +94,8 @@ def test_a_source_that_changes_under_an_edit_raises_a_notice(catalog: Catalog) -
     assert len(found.notices) == 1
     assert "unknown" in found.notices[0]
     assert "restricted" in found.notices[0]
+    assert found.changes == [SourceChange("licence", "unknown", "restricted")]
+    assert found.changes[0].text("en").startswith("The source changed Licence")
     assert catalog.audit.list("batas-desa")[0].details["under_edit"] == ["licence"]
     catalog.datasets.overlay("batas-desa", {"licence": "CC BY 4.0"}, by="sri")  # seen, and kept
     assert catalog.datasets.get("batas-desa").notices == []
@@ -113,6 +117,39 @@ def test_a_translation_keeps_the_sources_title(catalog: Catalog) -> None:
     put(catalog, title="Batas Desa 2025")
     record = catalog.datasets.get("batas-desa").record
     assert record.title == Localized(id="Batas Desa 2025", en="Village boundaries")
+
+
+def test_editing_one_language_keeps_the_edit_of_the_other(catalog: Catalog) -> None:
+    put(catalog, title="Batas Desa")
+    catalog.datasets.overlay("batas-desa", {"title": {"en": "Villages"}}, by="sri")
+    catalog.datasets.overlay("batas-desa", {"title": "Batas Desa Resmi"}, by="sri")
+    assert catalog.datasets.get("batas-desa").record.title == Localized(id="Batas Desa Resmi", en="Villages")
+
+
+def test_stewards_who_edit_at_once_lose_nothing(catalog: Catalog) -> None:
+    put(catalog)
+    fields = ("licence", "purpose", "lineage", "credit", "cakupan", "rujukan", "tahun", "frekuensi")
+    threads = [
+        threading.Thread(
+            target=catalog.datasets.overlay, args=("batas-desa", {name: name}), kwargs={"by": name}
+        )
+        for name in fields
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert catalog.datasets.get("batas-desa").overlay == {name: name for name in fields}
+
+
+def test_many_harvests_put_at_once(catalog: Catalog) -> None:
+    answers: list[Change] = []
+    threads = [threading.Thread(target=lambda: answers.append(put(catalog))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == ["added"] + ["unchanged"] * 7
 
 
 def test_an_edit_may_put_a_default_back(catalog: Catalog) -> None:

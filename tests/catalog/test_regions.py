@@ -69,16 +69,10 @@ def test_the_official_list_and_the_crosswalk_to_bps(catalog: Catalog, shared_dat
     back = book.translate("3203200007", from_=BPS20, to=PUM25)
     assert [match.code for match in back] == ["32.03.01.1006"]
     assert book.translate("12.14.08.2047", from_=PUM25, to=BPS20) == []  # none: nothing is made up
-
-
-def test_weak_matches_are_flagged_and_come_last(catalog: Catalog, shared_data: Path) -> None:
-    load_crosswalk_from_rows(
-        catalog.regions, table(shared_data / "crosswalk_kemendagri2025_bps2020.csv.gz"), CROSSWALK, source="c"
-    )
-    (match,) = catalog.regions.translate("11.01.01.2001", from_=PUM25, to=BPS20)
+    (match,) = book.translate("11.01.01.2001", from_=PUM25, to=BPS20)
     assert (match.quality, match.certain) == ("weak", False)
-    # one BPS desa of 2020 that several desa of 2025 point to
-    back = catalog.regions.translate("1103020023", from_=BPS20, to=PUM25)
+    # one BPS desa of 2020 that several desa of 2025 point to: sure ones first
+    back = book.translate("1103020023", from_=BPS20, to=PUM25)
     assert [m.certain for m in back] == sorted((m.certain for m in back), reverse=True)
 
 

@@ -181,10 +181,10 @@ def _start_in_process(url: str, go_at: float) -> str:
         return "won"
 
 
-def test_two_processes_start_one_run(catalog_url: str) -> None:
+def test_two_processes_start_one_run(empty_url: str) -> None:
     with SPAWN.Pool(2) as pool:
         # both open (and migrate) the same empty database at once, too
-        asked = [pool.apply_async(_start_in_process, (catalog_url, time.time() + 3)) for _ in range(2)]
+        asked = [pool.apply_async(_start_in_process, (empty_url, time.time() + 3)) for _ in range(2)]
         answers = [one.get(60) for one in asked]
         pool.close()
         pool.join()

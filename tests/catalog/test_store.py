@@ -18,6 +18,7 @@ from catalog.database import Database
 from catalog.errors import ConfigError, StorageFullError
 from catalog.model import DatasetRecord
 from catalog.store import Catalog
+from tests.servers import free_port
 
 
 def test_migrations_make_exactly_the_tables_of_the_model(catalog: Catalog) -> None:
@@ -31,14 +32,14 @@ def test_opening_again_changes_nothing(catalog: Catalog, second: Callable[[], Ca
     assert second().generation() == before
 
 
-def test_eight_openings_at_once_migrate_one_empty_database(catalog_url: str) -> None:
+def test_eight_openings_at_once_migrate_one_empty_database(empty_url: str) -> None:
     gate = threading.Barrier(8)
     failed: list[BaseException] = []
 
     def open_it() -> None:
         gate.wait()
         try:
-            with Catalog.open(catalog_url) as catalog:
+            with Catalog.open(empty_url) as catalog:
                 assert catalog.generation() == 1
         except BaseException as error:
             failed.append(error)
@@ -98,6 +99,15 @@ def test_generation_is_seen_by_other_openings(catalog: Catalog, second: Callable
 def test_other_addresses_are_refused(url: str) -> None:
     with pytest.raises(ConfigError):
         Database(url)
+
+
+def test_a_database_that_can_not_be_reached_is_said(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.mkdir()
+    for url in (f"sqlite:///{in_the_way}", f"postgresql+psycopg://u:hunter2@127.0.0.1:{free_port()}/x"):
+        with pytest.raises(ConfigError, match="can not be opened") as caught:
+            Catalog.open(url)
+        assert "hunter2" not in caught.value.message("en")
 
 
 def test_sqlite_is_in_wal_mode_with_foreign_keys(tmp_path: Path) -> None:

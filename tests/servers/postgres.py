@@ -51,10 +51,10 @@ class Postgres:
         """Return the SQLAlchemy URL of database `name`."""
         return self.dsn(name).replace("postgresql://", "postgresql+psycopg://", 1)
 
-    def database(self, *, postgis: bool = False) -> str:
-        """Create a fresh database and return its SQLAlchemy URL."""
+    def database(self, *, postgis: bool = False, like: str = "") -> str:
+        """Create a fresh database (or a copy of the one at URL `like`) and return its SQLAlchemy URL."""
         name = f"t{next(self._numbers)}"
-        template = "template_postgis" if postgis else "template0"
+        template = like.rpartition("/")[2] or ("template_postgis" if postgis else "template0")
         with psycopg.connect(self.dsn(), autocommit=True) as connection:
             if postgis:
                 self._ensure_postgis_template(connection)
