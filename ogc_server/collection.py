@@ -24,7 +24,7 @@ from ogc_server.negotiation import (
 )  # fmt: skip
 from ogc_server.records import catalog_collection, moments
 from ogc_server.service import Service, document
-from ogc_server.snapshot import CATALOG_ID, Snapshot
+from ogc_server.snapshot import CATALOG_ID, COLLECTIONS, VECTORS, Snapshot
 
 OFFERS = (JSON_OFFER, HTML_OFFER)
 ITEM_OFFERS = (GEOJSON_OFFER, HTML_OFFER, JSONLD_OFFER, CSV_OFFER)
@@ -82,7 +82,7 @@ def _selected(service: Service, snapshot: Snapshot, ask: Ask) -> tuple[str, ...]
         q=ask.values.get("q", ""),
         bbox=_box(ask),
         time=moments(ask.values.get("datetime")),
-        filters={"access": ["publik"], "kind": ["feature", "table"]},
+        filters={"access": ["publik"], "kind": list(COLLECTIONS)},
         sort="id",
         limit=len(snapshot.listed) + 1,
         facets=False,
@@ -113,7 +113,7 @@ def collection(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
 
             return records(service, snapshot, ask)
         return document(ask, doc, "collection.html", headers={"Link": link_header(doc["links"])})
-    dataset, info = snapshot.layer(collection_id, ask.values.get("version"))
+    dataset, info = snapshot.layer(collection_id, ask.values.get("version"), COLLECTIONS)
     doc = describe(service, snapshot, ask, dataset, info, ask.values.get("version"))
     doc["links"] = [*document_links(ask, OFFERS), *[one for one in doc["links"] if one["rel"] != "self"]]
     context = _page(service, dataset, info) if ask.chosen.name == "html" else {}
@@ -131,13 +131,16 @@ def describe(
     """Return the description of a feature collection: pygeoapi's, with our links and facts."""
     doc = service.api(ask, snapshot).collection(ask, dataset, info)
     record = dataset.record
-    if info.schema is not None and info.schema.geometry_type is None:
+    vector = dataset.kind in VECTORS
+    if vector and info.schema is not None and info.schema.geometry_type is None:
         del doc["extent"]["spatial"], doc["crs"], doc["storageCrs"]
+    if not vector:
+        del doc["itemType"], doc["crs"], doc["storageCrs"]
     if not doc["extent"]:
         del doc["extent"]
     doc["attribution"] = record.produsen_data or None
     doc["license"] = record.licence or None
-    doc["itemCount"] = info.count
+    doc["itemCount"] = info.count if vector else None
     doc["version"] = info.version
     doc["updated"] = dataset.updated.isoformat().replace("+00:00", "Z")
     doc["links"] = _links(ask, dataset, version)
@@ -153,8 +156,7 @@ def _links(ask: Ask, dataset: Dataset, version: int | None) -> list[dict[str, An
     def to(path: str, rel: str, media: str, title: str, **params: Any) -> dict[str, Any]:
         return link(ask.href(here + path, {**params, "version": version}), rel, media, title)
 
-    links = [
-        to("", "self", JSON, text("link.self", lang)),
+    data = [
         *(
             to("/items", "items", offer.media, text("link.items", lang, **{"as": shown(offer)}), f=offer.name)
             for offer in ITEM_OFFERS
@@ -162,12 +164,14 @@ def _links(ask: Ask, dataset: Dataset, version: int | None) -> list[dict[str, An
         to("/schema", f"{OGC_REL}schema", SCHEMA, text("link.schema", lang)),
         to("/queryables", f"{OGC_REL}queryables", SCHEMA, text("link.queryables", lang)),
         to("/sortables", f"{OGC_REL}sortables", SCHEMA, text("link.sortables", lang)),
-        link(
-            ask.href(f"/collections/{CATALOG_ID}/items/{segment(dataset.id)}"), "describedby",
-            GEOJSON_OFFER.media, text("link.record", lang),
-        ),
+    ]
+    record = ask.href(f"/collections/{CATALOG_ID}/items/{segment(dataset.id)}")
+    links = [
+        to("", "self", JSON, text("link.self", lang)),
+        *(data if dataset.kind in VECTORS else ()),
+        link(record, "describedby", GEOJSON_OFFER.media, text("link.record", lang)),
         link(ask.href("/"), "root", JSON, text("link.root", lang)),
-    ]  # fmt: skip
+    ]
     licence = licence_link(dataset.record.licence, lang)
     return [*links, licence] if licence else links
 

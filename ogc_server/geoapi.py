@@ -26,7 +26,7 @@ from ogc_server.ask import Ask
 from ogc_server.crs import offered, storage
 from ogc_server.provider import PLUGIN
 from ogc_server.readers import Readers
-from ogc_server.snapshot import Snapshot
+from ogc_server.snapshot import COLLECTIONS, Snapshot
 
 WORLD = [-180.0, -90.0, 180.0, 90.0]
 CRS84_URI = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
@@ -42,7 +42,7 @@ class Resources(Mapping[str, dict[str, Any]]):
     def __getitem__(self, key: str) -> dict[str, Any]:
         if key not in self._snapshot.listed:
             raise KeyError(key)
-        dataset, info = self._snapshot.layer(key, None)
+        dataset, info = self._snapshot.layer(key, None, COLLECTIONS)
         return resource(dataset, info, self._readers)
 
     def __iter__(self) -> Iterator[str]:

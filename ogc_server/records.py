@@ -23,7 +23,7 @@ from ogc_server.links import document as document_links
 from ogc_server.negotiation import GEOJSON, GEOJSON_OFFER, HTML_OFFER, JSON, JSONLD_OFFER, SCHEMA
 from ogc_server.parameters import Param
 from ogc_server.service import Service, document
-from ogc_server.snapshot import CATALOG_ID, Snapshot, missing
+from ogc_server.snapshot import CATALOG_ID, VECTORS, Snapshot, missing
 from ogc_server.spatial import record_box
 from ogc_server.times import Interval
 
@@ -306,10 +306,11 @@ def _links(ask: Ask, dataset: Dataset) -> list[dict[str, Any]]:
 
     title = dataset.record.title.get(ask.lang) or dataset.id
     links = []
-    if dataset.version is not None and dataset.kind in ("feature", "table"):
-        here = f"/collections/{segment(dataset.id)}"
+    here = f"/collections/{segment(dataset.id)}"
+    if dataset.version is not None and dataset.kind in DATASETS:
+        links.append(link(ask.href(here), "item", JSON, text("link.collection", ask.lang)))
+    if dataset.version is not None and dataset.kind in VECTORS:
         links += [
-            link(ask.href(here), "item", JSON, text("link.collection", ask.lang)),
             link(ask.href(f"{here}/items", {"f": "json"}), "data", GEOJSON, title),
             link(ask.href(f"{here}/items", {"f": "csv"}), "data", "text/csv", title),
         ]

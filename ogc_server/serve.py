@@ -14,7 +14,7 @@ from catalog.settings import Settings
 from ogc_server.app import create_app
 
 _HANDED = "SATUDATA_WORKER_SETTINGS"
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+LOG_FORMAT = "%(asctime)s %(levelname)s %(process)d %(name)s %(message)s"
 
 
 def serve(settings: Settings, host: str = "127.0.0.1", port: int = 8000, workers: int = 2) -> None:
@@ -46,6 +46,8 @@ def serve(settings: Settings, host: str = "127.0.0.1", port: int = 8000, workers
 def worker_app() -> ASGIApp:
     """Return the application of one worker, with the settings that `serve` handed on."""
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
+    for talkative in ("pygeoapi", "alembic", "uvicorn.error"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
     handed = json.loads(os.environ[_HANDED])
     settings = Settings(
         **handed["settings"], config_dir=Path(handed["config_dir"]), data_dir=Path(handed["data_dir"])

@@ -14,7 +14,7 @@ from catalog.datasets import Dataset, Tombstone
 from catalog.errors import GoneError, NotFoundError, SatuDataError
 from catalog.listing import Listed, listing
 from catalog.messages import text
-from catalog.model import VersionInfo
+from catalog.model import Kind, VersionInfo
 from catalog.store import Catalog
 from ogc_server.errors import LayerBrokenError
 from ogc_server.policy import ANYONE, Caller, may_see
@@ -24,6 +24,9 @@ CATALOG_ID = "katalog"
 """The collection whose items are the records of the catalogue."""
 
 _CACHED_BODIES = 64
+VECTORS: tuple[Kind, ...] = ("feature", "table")
+COLLECTIONS: tuple[Kind, ...] = (*VECTORS, "raster")
+"""Kinds that are collections; services and bare records are in the catalogue only."""
 
 
 class Snapshot:
@@ -45,7 +48,7 @@ class Snapshot:
         self.collections = tuple(
             entry.id
             for entry in listed.values()
-            if entry.kind in ("feature", "table") and entry.version is not None and entry.id != CATALOG_ID
+            if entry.kind in COLLECTIONS and entry.version is not None and entry.id != CATALOG_ID
         )
         self._loaded: dict[str, Dataset] = {}
         self._lock = threading.Lock()
@@ -118,11 +121,15 @@ class Snapshot:
         self.broken[dataset_id] = f"{type(error).__name__}: {error}"
 
     def layer(
-        self, dataset_id: str, version: int | None, caller: Caller = ANYONE
+        self,
+        dataset_id: str,
+        version: int | None,
+        kinds: tuple[Kind, ...] = VECTORS,
+        caller: Caller = ANYONE,
     ) -> tuple[Dataset, VersionInfo]:
         """Return a dataset and the version asked for (None: the current one)."""
         dataset = self.dataset(dataset_id, caller)
-        if dataset.version is None or dataset.kind not in ("feature", "table"):
+        if dataset.version is None or dataset.kind not in kinds:
             raise missing("collection", dataset_id)
         if version is None or version == dataset.version.version:
             if dataset_id in self.broken:

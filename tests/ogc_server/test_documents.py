@@ -216,7 +216,7 @@ def test_the_public_address_of_the_settings_is_used_in_links(world: World) -> No
 
     settings = world.settings.model_copy(deep=True)
     settings.server.url = "https://geo.example.go.id/api/"
-    scope = {
+    scope: dict[str, Any] = {
         "method": "GET",
         "headers": [],
         "path": "/",

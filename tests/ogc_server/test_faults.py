@@ -94,7 +94,7 @@ def test_thousands_of_nested_parentheses_are_refused_at_once(client: httpx.Clien
 
 
 def test_all_parameters_are_kept_in_next_prev_and_self(client: httpx.Client) -> None:
-    asked = {
+    asked: dict[str, str] = {
         "limit": "3", "offset": "3", "bbox": "106,-8,108,-6", "filter": "luas > 10", "sortby": "-luas,nama",
         "properties": "nama,luas", "crs": f"{CRS}EPSG/0/23830", "lang": "en", "kota": "false",
     }  # fmt: skip
@@ -133,7 +133,7 @@ def test_24_requests_at_once_all_succeed(address: str) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     def ask(number: int) -> int:
-        query = {"limit": 5, "filter": f"luas > {number}"}
+        query = {"limit": "5", "filter": f"luas > {number}"}
         return httpx.get(f"{address}{ITEMS}", params=query, timeout=60, trust_env=False).status_code
 
     with ThreadPoolExecutor(24) as pool:
@@ -231,7 +231,7 @@ def test_gzip_q_zero_is_obeyed_and_unknown_f_is_400_even_under_gzip(client: http
     ],
 )  # fmt: skip
 def test_a_malformed_parameter_is_400_and_named(client: httpx.Client, name: str, value: str) -> None:
-    assert problem(client, ITEMS, **{name: value})["where"] == name
+    assert problem(client, ITEMS, 400, **{name: value})["where"] == name
 
 
 def test_a_parameter_given_twice_is_400(client: httpx.Client) -> None:

@@ -59,7 +59,7 @@ def pages(client: httpx.Client, url: str, **params: Any) -> Iterator[dict[str, A
 def test_every_village_is_read_once_with_its_geometry(either: httpx.Client, shared_data: Path) -> None:
     source = desa(shared_data)
     wanted = dict(zip(source.ids, source.geometries, strict=True))  # type: ignore[arg-type]
-    seen = {}
+    seen: dict[str, Any] = {}
     for page in pages(either, ITEMS, limit=100):
         assert page["numberMatched"] == 360
         seen |= {feature["id"]: feature for feature in page["features"]}
@@ -177,7 +177,7 @@ def test_utm_storage_is_named_and_read_alike(client: httpx.Client) -> None:
     doc = client.get("/collections/desa-utm").json()
     assert doc["storageCrs"] == f"{CRS}EPSG/0/32748"
     assert doc["crs"][0] == f"{CRS}OGC/1.3/CRS84"
-    box = {"bbox": "107.0,-7.0,107.3,-6.7", "limit": 1000, "skipGeometry": "true"}
+    box = {"bbox": "107.0,-7.0,107.3,-6.7", "limit": "1000", "skipGeometry": "true"}
     one = {feature["id"] for feature in client.get(ITEMS, params=box).json()["features"]}
     other = {
         feature["id"] for feature in client.get("/collections/desa-utm/items", params=box).json()["features"]
@@ -198,7 +198,7 @@ def test_any_bbox_selects_what_intersects_it(
     source = _villages(shared_data)
     box = shapely.box(west, south, west + width, south + height)
     wanted = {key for key, shape in source if shape.intersects(box)}
-    asked = {"bbox": ",".join(str(n) for n in box.bounds), "limit": 1000, "skipGeometry": "true"}
+    asked = {"bbox": ",".join(str(n) for n in box.bounds), "limit": "1000", "skipGeometry": "true"}
     found = {feature["id"] for feature in client.get(ITEMS, params=asked).json()["features"]}
     assert found == wanted
 

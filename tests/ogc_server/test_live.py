@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from catalog.model import identity
+from catalog.model import Localized, identity
 from ogc_server.live import Live
 from ogc_server.snapshot import Snapshot
 from tests.ogc_server.conftest import running
@@ -146,6 +146,24 @@ def test_the_last_state_is_served_when_the_catalog_is_away(
     assert live.trouble == ""
 
 
+def test_a_raster_is_described_and_has_no_items(fresh: World) -> None:
+    from catalog.model import DatasetRecord, VersionInfo
+
+    said = DatasetRecord(title=Localized(id="Bahaya banjir"))
+    fresh.catalog.datasets.put("bahaya", source_id="s", remote_id="b", kind="raster", record=said, run_id="")
+    fresh.catalog.versions.register(
+        VersionInfo("bahaya", 1, "raster", 1, "x", bbox=(107.0, -7.0, 108.0, -6.0))
+    )
+    fresh.catalog.versions.make_current("bahaya", 1, by="tests")
+    with running(fresh) as url, httpx.Client(base_url=url, trust_env=False) as client:
+        doc = client.get("/collections/bahaya").json()
+        assert doc["extent"]["spatial"]["bbox"] == [[107.0, -7.0, 108.0, -6.0]]
+        assert "itemType" not in doc
+        assert "items" not in {link["rel"] for link in doc["links"]}
+        assert client.get("/collections/bahaya/items").status_code == 404
+        assert "bahaya" in ids(client)
+
+
 def test_restricted_datasets_are_hidden_everywhere(fresh: World) -> None:
     fresh.publish("rahasia", POINTS, points(), access="terbatas", title="Rahasia Negara")
     fresh.publish("dalam", POINTS, points(), access="internal", title="Rahasia Kantor")
@@ -243,4 +261,4 @@ def test_two_workers_both_see_changes_and_stop_when_told(tmp_path: Path) -> None
     log_text = (tmp_path / "server.log").read_text()
     assert log_text.count("GET /collections/baru 200") >= 16
     assert " id=" in log_text
-    assert len(set(re.findall(r"Started server process \[(\d+)\]", log_text))) == 2
+    assert len(set(re.findall(r"INFO (\d+) ogc_server.access", log_text))) == 2
