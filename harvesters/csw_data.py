@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from urllib.parse import parse_qsl, urlsplit
 
+from catalog.errors import CancelledRunError
 from catalog.model import DatasetRecord, ItemError, Link
 from catalog.sources import LayerConfig, SourceConfig
 from harvesters.contract import Harvester, RemoteDataset
@@ -56,9 +57,9 @@ class DataBehind:
         for kind, url, remote in ways(offer.record, offer.remote_id):
             try:
                 found = self._try(kind, url, remote, offer)
+            except CancelledRunError:
+                raise
             except Exception as exc:  # a link in someone's metadata may break anything
-                if type(exc).__name__ in {"CancelledRunError", "ForbiddenAddressError"}:
-                    raise
                 problems.append(f"{kind} {url}: {exc}")
                 continue
             if isinstance(found, RemoteDataset):

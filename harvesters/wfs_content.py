@@ -31,7 +31,8 @@ from harvesters.wfs_service import FeatureType, WfsService, hits
 from layers.contract import FeatureBatch
 
 log = logging.getLogger(__name__)
-SAMPLE = 20
+_SAMPLES = ((0, 20), (0, 1), (1, 1), (20, 1), (100, 1))
+"""(start, count) to try for a sample: one feature that can not be encoded must not hide the layer."""
 MAX_BAD_IN_A_ROW = 20
 
 
@@ -112,15 +113,20 @@ class WfsContent:
         self._sort = list(question.sort_by) or sort_key(self._fields, question.feature_id)
         if self._version == "1.0.0":
             self._sort = []
-        for attempt in [self._sort, []] if self._sort else [[]]:
-            self._sort = attempt
-            try:
-                return self._fetch(0, min(SAMPLE, self._page_size))
-            except ProtocolError:
-                if not attempt:
-                    raise
-                log.warning("%s does not sort by %s", question.type.name, attempt)
-        raise AssertionError  # pragma: no cover - the loop returns or raises
+        trouble: SourceError | None = None
+        for sort in [self._sort, []] if self._sort else [[]]:
+            self._sort = sort
+            for start, count in _SAMPLES:
+                try:
+                    page = self._fetch(start, min(count, self._page_size), retries=0 if trouble else None)
+                    if len(page) or trouble is None:
+                        return page
+                except (ProtocolError, TransientSourceError) as exc:
+                    trouble = trouble or exc
+                if not self._pages:
+                    break
+            log.warning("%s gives no sample sorted by %s", question.type.name, sort)
+        raise trouble or ProtocolError("no sample", where=self._service.url)
 
     def _crs(self, sample: WfsPage) -> str:
         declared = sample.crs or self._question.type.crs or self._question.crs or "EPSG:4326"

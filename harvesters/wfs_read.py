@@ -85,6 +85,7 @@ def read_gml(content: bytes, fields: Sequence[FieldDef], axis: Axis, where: str,
         raise ProtocolError(f"<{local(root)}> where a feature collection was expected", where=where)
     if not any(len(e) for e in root if local(e) in _MEMBERS):
         return WfsPage([], [], np.empty(0, dtype=object), hits(root))
+    root.attrib.pop("{http://www.w3.org/2001/XMLSchema-instance}schemaLocation", None)  # GDAL would fetch it
     _drop_envelopes(root)
     _flatten_times(root)
     page = _gdal(root, fields, axis, where)
@@ -122,7 +123,7 @@ def _gdal(root: Element, fields: Sequence[FieldDef], axis: Axis, where: str) -> 
         "GML_INVERT_AXIS_ORDER_IF_LAT_LONG": "NO" if axis == "xy" else "YES",
         "GML_CONSIDER_EPSG_AS_URN": "YES" if axis == "yx" else "AUTO",
         "GML_SKIP_RESOLVE_ELEMS": "ALL",
-        "GDAL_HTTP_MAX_RETRY": "0",
+        "GML_DOWNLOAD_WFS_SCHEMA": "NO",
     }
     types = {f.name: f.type for f in fields}
     ids: list[str] = []
@@ -131,7 +132,7 @@ def _gdal(root: Element, fields: Sequence[FieldDef], axis: Axis, where: str) -> 
     try:
         with fiona.Env(**settings), MemoryFile(etree.tostring(root), ext=".gml") as file:
             for layer in fiona.listlayers(file.name):
-                with file.open(layer=layer, DOWNLOAD_SCHEMA="NO") as collection:
+                with file.open(layer=layer) as collection:
                     for feature in collection:
                         row = dict(feature.properties)
                         ids.append(_own_id(row, types))

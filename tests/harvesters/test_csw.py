@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catalog.config import load_source
 from catalog.errors import ConfigError, ProtocolError
 from catalog.model import ItemError
 from catalog.settings import HarvestSettings
 from catalog.sources import SourceConfig
 from harvesters.contract import RemoteDataset
-from harvesters.csw import CswHarvester
+from harvesters.csw import CswHarvester, record_options
 from harvesters.csw_data import ways
 from harvesters.http import HttpClient
+from harvesters.registry import check
 from tests.servers.iso_records import Rec, gmd, mdb
 from tests.servers.loopback import BadCsw, BadWfs, serve
 from tests.servers.pycsw import Pycsw, pycsw
 
 __all__ = ["pycsw"]
+SOURCES = Path(__file__).resolve().parents[2] / "config" / "sources"
 GMD = "http://www.isotc211.org/2005/gmd"
 MDB = "http://standards.iso.org/iso/19115/-3/mdb/2.0"
 
@@ -265,6 +269,19 @@ def test_a_dead_link_leaves_the_record_and_says_why(bad):
     assert [(e.code, e.severity) for e in errors] == [("no-data", "warning")]
 
 
+def test_a_link_into_a_private_network_is_refused_and_the_rest_goes_on(bad):
+    app, url = bad
+    app.documents = {
+        f"rec-{n}": gmd(Rec(identifier=f"rec-{n}", links=[("OGC:WFS", "x", "http://169.254.169.254/wfs")]))
+        for n in (1, 2)
+    }
+    found = harvester(url)
+    found.source.layers[0].options = {"data": True}
+    datasets, errors = read(found)
+    assert set(datasets) == {"rec-1", "rec-2"}
+    assert {(e.code, e.severity) for e in errors} == {("no-data", "warning")}
+
+
 def test_which_links_lead_to_data():
     from catalog.model import DatasetRecord, Link
 
@@ -280,6 +297,20 @@ def test_which_links_lead_to_data():
         ("arcgis", "https://x.example/rest/services/A/MapServer", "3"),
         ("file", "https://x.example/a.zip", "*"),
     ]
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(
+        p for pattern in ("csw-*", "palapa-*", "bps-*", "bappenas-*") for p in SOURCES.glob(f"{pattern}.yml")
+    ),
+    ids=lambda path: path.stem,
+)
+def test_the_shipped_sources_are_right_and_switched_off(path: Path):
+    source = load_source(path)
+    assert (source.id, source.enabled) == (path.stem, False)
+    assert check(source) == []
+    assert all(record_options(layer) for layer in source.layers if source.type in {"csw", "palapa"})
 
 
 def test_a_wrong_layer_option_is_a_config_error(bad):

@@ -192,6 +192,36 @@ def test_a_feature_that_breaks_its_page_is_left_alone_as_an_item_error(bad):
     assert "can not be encoded" in errors[0].message
 
 
+@pytest.mark.parametrize("number", [1, 3, 20])
+def test_a_broken_feature_at_the_start_does_not_hide_the_layer(bad, number):
+    app, url = bad
+    app.broken = (number,)
+    got, errors = features(one(harvester(url)))
+    assert (len(got), len(errors)) == (24, 1)
+
+
+def test_gdal_never_fetches_the_schema_that_a_page_names(bad):
+    asked: list[str] = []
+    app, _ = bad
+    app.geojson = False
+
+    def trap(request):
+        asked.append(request.path)
+        return app(request)
+
+    with serve(trap) as url:
+        there = (
+            f"{url}/trap?SERVICE=WFS&amp;VERSION=2.0.0&amp;REQUEST=DescribeFeatureType&amp;TYPENAME=a:desa"
+        )
+        named = f'xsi:schemaLocation="http://a.example {there}"'
+        head = f'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" {named} numberMatched'
+        plain = app._gml
+        app._gml = lambda numbers, matched: plain(numbers, matched).replace("numberMatched", head)
+        got, _ = features(one(harvester(f"{url}/wfs")))
+    assert len(got) == 25
+    assert set(asked) == {"/wfs"}
+
+
 def test_a_truncated_page_is_asked_for_in_halves(bad):
     app, url = bad
     app.truncated_above = 20

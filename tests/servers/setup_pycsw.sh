@@ -12,5 +12,5 @@ rm -rf "$venv"
     setuptools==80.9.0 legacy-cgi==2.6.4 pycsw==2.6.2 SQLAlchemy==1.4.54 waitress==3.0.2 OWSLib==0.28.1 lxml==6.1.3 pyproj==3.8.0 \
     Shapely==2.2.0 geolinks==0.2.3 xmltodict==1.0.4 python-dateutil==4.0.0 pytz==2026.6 PyYAML==6.0.3 \
     requests==2.34.2 numpy==2.5.5
-"$venv/bin/python" -c "import pycsw.server, waitress"
+"$venv/bin/python" -W ignore -c "import pycsw.server, waitress"
 touch "$mark"
