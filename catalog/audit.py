@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from math import isfinite
 from typing import Any
 
 import sqlalchemy as sa
@@ -74,4 +75,5 @@ def clean(value: Any) -> Any:
         return {str(key): clean(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [clean(inner) for inner in value]
-    return value if value is None or isinstance(value, bool | int | float) else redact(str(value))
+    plain = value is None or isinstance(value, bool | int) or (isinstance(value, float) and isfinite(value))
+    return value if plain else redact(str(value))

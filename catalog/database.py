@@ -39,11 +39,16 @@ class Database:
         # (busy timeout) instead of failing on a lock upgrade.
         self._writer = self.engine.execution_options(begin="IMMEDIATE")
         self.dialect = self.engine.dialect.name
+        self._reader = self.engine
+        if self.dialect == "postgresql":  # SQLite's reads are of one state already
+            self._reader = self.engine.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """Yield a connection that sees one consistent state."""
-        with self.engine.connect() as connection, connection.begin():
+        with self._reader.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager

@@ -23,7 +23,7 @@ from catalog.database import Database, upsert
 from catalog.errors import BusySourceError, CancelledRunError, NotFoundError
 from catalog.model import Counts, ItemError, RunState
 from catalog.secrets import redact
-from catalog.tables import run_errors, run_layers, runs
+from catalog.tables import run_errors, run_layers, runs, versions
 
 Phase = Literal["lease", "probe", "list", "stage", "verify", "diff", "guard", "swap", "publish", "notify"]
 type Ids = list[str]
@@ -188,6 +188,27 @@ class RunBook:
         with self._db.write() as connection:
             ended = self._reap(connection, self._clock(), None)
         return [self.get(run_id) for run_id in ended]
+
+    def prune(self, before: datetime, *, by: str) -> int:
+        """Delete the runs that ended before an instant; return how many.
+
+        Kept are each source's last ended and last good run, and the runs whose versions are still there.
+        """
+        ended = runs.c.finished.is_not(None)
+        newest = sa.select(sa.func.max(runs.c.number)).where(ended).group_by(runs.c.source_id)
+        made = sa.select(versions.c.run_id).where(versions.c.state != "removed")
+        old = runs.delete().where(
+            runs.c.finished < before,
+            runs.c.number.not_in(newest),
+            runs.c.number.not_in(newest.where(runs.c.state.in_(GOOD))),
+            runs.c.id.not_in(made),
+        )
+        with self._db.write() as connection:
+            count = connection.execute(old).rowcount
+            if count:
+                details = {"before": before.isoformat(), "count": count}
+                self._audit.write(connection, "run.prune", "*", by=by, details=details)
+        return count
 
     def get(self, run_id: str) -> Run:
         """Return a run; NotFoundError when there is none."""

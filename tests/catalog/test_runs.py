@@ -8,12 +8,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from catalog.errors import BusySourceError, CancelledRunError, NotFoundError
-from catalog.model import Counts, ItemError, RunState
+from catalog.model import Counts, ItemError, RunState, VersionInfo
 from catalog.store import Catalog
 from tests.catalog.conftest import FakeClock
 
@@ -149,6 +150,24 @@ def test_last_and_last_good(catalog: Catalog) -> None:
     assert last_good is not None
     assert (last.id, last_good.id) == (bad.id, good.id)
     assert [run.id for run in catalog.runs.list("s", limit=1)] == [bad.id]
+
+
+def test_old_runs_are_pruned_but_for_those_still_told_of(catalog: Catalog, clock: FakeClock) -> None:
+    ids: list[str] = []
+    for state in (RunState.OK, RunState.OK, RunState.OK, RunState.FAILED, RunState.FAILED):
+        run = catalog.runs.start("s", lease_seconds=60)
+        ids.append(run.id)
+        catalog.runs.errors_add(run.id, [ItemError("x", "y")])
+        catalog.runs.counts(run.id, "desa", Counts(seen=1))
+        catalog.runs.finish(run.id, state)
+        clock.advance(days=1)
+    catalog.versions.register(VersionInfo("desa", 1, "feature", 1, "x", run_id=ids[0]))
+    running = catalog.runs.start("s", lease_seconds=60).id
+    assert catalog.runs.prune(clock(), by="prune") == 2
+    # 0 made a version, 2 is the last good one, 4 the last that ended
+    assert [run.id for run in catalog.runs.list("s")] == [running, ids[4], ids[2], ids[0]]
+    assert catalog.runs.errors_count(ids[1]) == 0
+    assert catalog.runs.prune(clock() - timedelta(days=30), by="prune") == 0
 
 
 def test_twenty_threads_start_one_run(catalog: Catalog) -> None:
