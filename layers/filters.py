@@ -25,6 +25,7 @@ from layers.fold import folded, text_of, unaccented
 from layers.lookup import field_of, literal
 from layers.sql import FALSE, TRUE, Dialect, Sql, join
 
+MAX_PATTERN, MAX_WILDCARDS = 1000, 12
 GEOMETRY_NAMES = frozenset({"geometry", "geom"})
 _SPATIAL = {
     ast.GeometryIntersects: "intersects", ast.GeometryDisjoint: "disjoint", ast.GeometryContains: "contains",
@@ -295,7 +296,13 @@ def _is_day(value: Any) -> bool:
 
 
 def _closed(pattern: str) -> str:
-    """Double a backslash that ends the pattern: it has nothing to escape."""
+    """Return a pattern that every database takes: runs of % as one, no backslash at the end.
+
+    QueryError for one that could keep a database busy for long.
+    """
+    pattern = re.sub(r"((?:[^\\%]|\\.)?)%+", r"\1%", pattern, flags=re.DOTALL)
+    if len(pattern) > MAX_PATTERN or pattern.count("%") > MAX_WILDCARDS:
+        raise QueryError(f"a LIKE pattern has at most {MAX_PATTERN} characters and {MAX_WILDCARDS} %")
     tail = re.search(r"\\*$", pattern)
     return pattern + "\\" if tail and len(tail.group()) % 2 else pattern
 

@@ -15,9 +15,9 @@ def text_of(value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise QueryError("a text in the filter is not Unicode") from error
+        raise QueryError("a text in the question is not Unicode") from error
     if "\0" in value:
-        raise QueryError("a text in the filter holds a NUL character")
+        raise QueryError("a text in the question holds a NUL character")
     return unicodedata.normalize("NFC", value)
 
 

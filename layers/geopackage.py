@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from pathlib import Path
 from threading import Lock
 
@@ -15,6 +16,9 @@ from layers.raster import verify_raster
 from layers.sqlite import drop_files, storage_errors
 from layers.verify import verify_reader
 
+READERS_KEPT = 256
+"""Open readers; one that falls out closes when its last user lets go."""
+
 
 class GeoPackageStore:
     """See `layers.contract.LayerStore`."""
@@ -22,7 +26,7 @@ class GeoPackageStore:
     def __init__(self, root: Path, *, clock: Clock = utc_now) -> None:
         self.root = root
         self.clock = clock
-        self._readers: dict[tuple[str, int], GeoPackageReader] = {}
+        self._readers: OrderedDict[tuple[str, int], GeoPackageReader] = OrderedDict()
         self._lock = Lock()
 
     def writer(self, layer_id: str, schema: LayerSchema, stage: str) -> GeoPackageWriter:
@@ -36,6 +40,9 @@ class GeoPackageStore:
             found = self._readers.get(key)
             if found is None or found.info.checksum != info.checksum or found.closed:
                 found = self._readers[key] = GeoPackageReader(LayerFiles(self.root, info.layer_id), info)
+            self._readers.move_to_end(key)
+            while len(self._readers) > READERS_KEPT:
+                self._readers.popitem(last=False)
             return found
 
     def open_version(self, layer_id: str, version: int) -> GeoPackageReader:
@@ -47,7 +54,7 @@ class GeoPackageStore:
         with storage_errors(layer_id):
             schema, count = stored_schema(path, layer_id)
         kind: Kind = "feature" if schema.geometry_type else "table"
-        return GeoPackageReader(files, VersionInfo(layer_id, version, kind, count, "", schema))
+        return GeoPackageReader(files, VersionInfo(layer_id, version, kind, count, "", schema), mapped=False)
 
     def versions(self, layer_id: str) -> list[int]:
         """Return the version numbers that are stored, oldest first."""
@@ -66,7 +73,7 @@ class GeoPackageStore:
         if info.kind == "raster":
             verify_raster(info, self.root)
             return
-        reader = GeoPackageReader(LayerFiles(self.root, info.layer_id), info)
+        reader = GeoPackageReader(LayerFiles(self.root, info.layer_id), info, mapped=False)
         try:
             with storage_errors(info.layer_id):
                 wrong = reader.integrity(deep=deep)
@@ -98,6 +105,6 @@ class GeoPackageStore:
     def close(self) -> None:
         """Close all readers."""
         with self._lock:
-            readers, self._readers = list(self._readers.values()), {}
+            readers, self._readers = list(self._readers.values()), OrderedDict()
         for reader in readers:
             reader.close()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import shapely
@@ -22,13 +23,17 @@ from layers.sql import Sql
 from layers.sqlite import open_readonly, storage_errors
 from layers.sqlite_dialect import SqliteDialect, register_functions
 from layers.texts import Texts
+from layers.tokens import integer_id
 from layers.values import native
 
 
 class GeoPackageReader(VersionReader):
-    """Reads one version's files; one connection per thread."""
+    """Reads one version's files."""
 
-    def __init__(self, files: LayerFiles, info: VersionInfo) -> None:
+    IDLE_KEPT: ClassVar[int] = 4
+
+    def __init__(self, files: LayerFiles, info: VersionInfo, *, mapped: bool = True) -> None:
+        """Open the files; `mapped` False reads through buffers, so that a harvest's memory stays flat."""
         if not files.gpkg(info.version).is_file():
             raise PublishError(f"version {info.version} is not stored", where=info.layer_id)
         schema = info.schema if info.schema is not None else LayerSchema(())
@@ -36,31 +41,49 @@ class GeoPackageReader(VersionReader):
         self._table = quote(info.layer_id)
         super().__init__(info, SqliteDialect(self._columns, self._table, quote(rtree(info.layer_id))))
         self._path: Path = files.gpkg(info.version)
-        self._local = threading.local()
-        self._open: list[sqlite3.Connection] = []
+        self._mapped = mapped
+        self._idle: deque[sqlite3.Connection] = deque()
         self.closed = True
         with storage_errors(info.layer_id):
             self._json = Texts(files.texts(info.version), files.index(info.version), info.count)
+            self._idle.append(self._connect())
         self.closed = False
 
-    @property
-    def db(self) -> sqlite3.Connection:
-        """Return this thread's connection."""
-        found: sqlite3.Connection | None = getattr(self._local, "db", None)
-        if found is None:
-            found = open_readonly(self._path)
-            register_functions(found)
-            self._local.db = found
-            with self._lock:
-                self._open.append(found)
-        return found
+    def _connect(self) -> sqlite3.Connection:
+        db = open_readonly(self._path, mapped=self._mapped)
+        register_functions(db)
+        return db
+
+    @contextmanager
+    def _db(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection: one thread at a time has it, a few are kept for the next."""
+        try:
+            db = self._idle.pop()
+        except IndexError:
+            db = self._connect()
+        try:
+            yield db
+        finally:
+            if self.closed or len(self._idle) >= self.IDLE_KEPT:
+                db.close()
+            else:
+                self._idle.append(db)
+
+    def _all(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._db() as db:
+            return db.execute(sql, params).fetchall()
 
     def _select(self, columns: Sequence[str], where: Sql, tail: Sql) -> list[tuple[Any, ...]]:
         condition = f" WHERE {where.text}" if where else ""
         text = f"SELECT {', '.join(columns)} FROM {self._table}{condition} {tail.text}"
         try:
-            return self.db.execute(text, (*where.params, *tail.params)).fetchall()
-        except (sqlite3.OperationalError, OverflowError) as error:
+            return self._all(text, (*where.params, *tail.params))
+        except (
+            sqlite3.OperationalError,
+            sqlite3.ProgrammingError,
+            OverflowError,
+            UnicodeEncodeError,
+        ) as error:
             raise QueryError(f"the question can not be answered: {error}") from error
 
     def _features(self, fids: Sequence[int]) -> list[bytes]:
@@ -74,21 +97,19 @@ class GeoPackageReader(VersionReader):
     def _shapes(self, fids: Sequence[int]) -> Geometries:
         marks = ",".join("?" * len(fids))
         sql = f"SELECT {FID}, {GEOM} FROM {self._table} WHERE {FID} IN ({marks})"
-        found = dict(self.db.execute(sql, tuple(fids)).fetchall())
+        found = dict(self._all(sql, tuple(fids)))
         return shapes_of([found[fid] for fid in fids])
 
     def _fid_before(self, feature_id: str) -> int:
-        if not self.schema.integer_ids:
-            sql = f"SELECT {FID} FROM {self._table} WHERE {ID} <= ? ORDER BY {ID} DESC LIMIT 1"
-            row = self.db.execute(sql, (feature_id,)).fetchone()
-            return int(row[0]) if row else 0
-        sql = f"SELECT {FID} FROM {self._table} WHERE {ID} = ?"
-        row = self.db.execute(sql, (feature_id,)).fetchone()
-        if row is None:
-            number = int(feature_id) if feature_id.removeprefix("-").isdecimal() else 0
-            sql = f"SELECT count(*) FROM {self._table} WHERE CAST({ID} AS INTEGER) <= ?"
-            row = self.db.execute(sql, (number,)).fetchone()
-        return int(row[0])
+        ordered, key = ID, feature_id if not self.schema.integer_ids else integer_id(feature_id)
+        if self.schema.integer_ids:
+            ordered = f"CAST({ID} AS INTEGER)"
+            exact = self._all(f"SELECT {FID} FROM {self._table} WHERE {ID} = ?", (feature_id,))
+            if exact:
+                return int(exact[0][0])
+        sql = f"SELECT {FID} FROM {self._table} WHERE {ordered} <= ? ORDER BY {ordered} DESC LIMIT 1"
+        found = self._all(sql, (key,))
+        return int(found[0][0]) if found else 0
 
     def batches(
         self, columns: Sequence[str] | None = None, *, size: int = 5000, geometry: bool = True
@@ -103,7 +124,7 @@ class GeoPackageReader(VersionReader):
         sql = f"SELECT {listed} FROM {self._table} WHERE {FID} BETWEEN ? AND ? ORDER BY {FID}"
         skip = 2 if spatial else 1
         for first in range(1, self.info.count + 1, size):
-            rows = self.db.execute(sql, (first, first + size - 1)).fetchall()
+            rows = self._all(sql, (first, first + size - 1))
             attributes = [
                 {n: v if p else native(v, kinds[n]) for n, p, v in zip(names, plain, row[skip:], strict=True)}
                 for row in rows
@@ -115,10 +136,11 @@ class GeoPackageReader(VersionReader):
         """Stream (id, content hash) in the id order of a schema with these ids."""
         order = f"CAST({ID} AS INTEGER), {ID}" if integer_ids else ID
         sql = f"SELECT {ID}, {FID} FROM {self._table} ORDER BY {order}"
-        cursor = self.db.execute(sql)
-        while rows := cursor.fetchmany(step):
-            for feature_id, fid in rows:
-                yield feature_id, self._json.hashes(fid, 1)[0]
+        with self._db() as db:
+            cursor = db.execute(sql)
+            while rows := cursor.fetchmany(step):
+                digests = self._json.hashes_of([fid for _, fid in rows])
+                yield from zip([feature_id for feature_id, _ in rows], digests, strict=True)
 
     def checksum(self) -> str:
         """Return the checksum over all content hashes."""
@@ -127,20 +149,16 @@ class GeoPackageReader(VersionReader):
     def integrity(self, *, deep: bool) -> list[str]:
         """Return what is wrong with the files: pages of SQLite, with `deep` also indexes and texts."""
         check = "integrity_check" if deep else "quick_check"
-        self.db.execute("PRAGMA mmap_size = 0")  # a check reads it all: the map would count as our memory
-        found = [str(row[0]) for row in self.db.execute(f"PRAGMA {check}(5)")]
+        found = [str(row[0]) for row in self._all(f"PRAGMA {check}(5)")]
         if deep and not self._json.whole():
             found.append("the texts are not those that were written")
         return [] if found == ["ok"] else found
 
     def close(self) -> None:
         """Close connections and unmap the texts."""
-        with self._lock:
-            self.closed = True
-            connections, self._open = self._open, []
-        for connection in connections:
-            connection.close()
-        self._local = threading.local()
+        self.closed = True
+        while self._idle:
+            self._idle.pop().close()
         self._json.close()
 
     def __del__(self) -> None:
@@ -158,7 +176,7 @@ def shapes_of(blobs: list[bytes | None]) -> Geometries:
 
 def stored_schema(path: Path, table: str) -> tuple[LayerSchema, int]:
     """Return the schema and the count that a stored version holds itself."""
-    db = open_readonly(path)
+    db = open_readonly(path, mapped=False)
     try:
         count = db.execute(f"SELECT max({FID}) FROM {quote(table)}").fetchone()[0]
         return get_schema(db), int(count or 0)

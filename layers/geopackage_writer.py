@@ -87,8 +87,11 @@ class GeoPackageWriter:
         """Compare what is staged with an older version (None: all is new)."""
         if version is None:
             return Diff(added=self.count(), updated=0, unchanged=0, removed=0)
-        old = self._store.open_version(self.layer_id, version)
-        return compare(self._staging.ids(), old.hashes(self.schema.integer_ids), self.schema.integer_ids)
+        old, numeric = self._store.open_version(self.layer_id, version), self.schema.integer_ids
+        try:
+            return compare(self._staging.ids(), old.hashes(numeric), numeric)
+        finally:
+            old.close()
 
     def finish(self, version: int, run_id: str) -> VersionInfo:
         """Build the files beside, read them back, move them into place; staging goes away."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from catalog.errors import QueryError
 from catalog.model import FieldDef, FieldType, LayerSchema
+from layers.fold import text_of
 from layers.sql import Dialect, Sql
 from layers.values import BadValueError, boolean_value, date_value, datetime_value, integer_value, real_value
 
@@ -35,9 +36,9 @@ def parse_value(column: FieldDef, raw: Any) -> Any:
     """Return the stored form of a value given as text or as JSON."""
     kind = column.type
     if kind is FieldType.TEXT:
-        if not isinstance(raw, str) or "\0" in raw:
+        if not isinstance(raw, str):
             raise BadValueError("expected text")
-        return raw
+        return text_of(raw)
     if kind is FieldType.INTEGER:
         return integer_value(_number(raw))
     if kind is FieldType.REAL:

@@ -15,6 +15,7 @@ from layers.columns import FID, ID, quote
 from layers.contract import Query
 from layers.crs import crs_of
 from layers.filters import translate
+from layers.fold import text_of
 from layers.lookup import field_of, literal
 from layers.sql import FALSE, Dialect, Sql, join
 from layers.tokens import Sort, Token
@@ -79,7 +80,7 @@ def _ids(ids: tuple[str, ...] | None) -> Sql:
         raise QueryError(f"at most {MAX_IDS} ids can be asked for at once")
     if not ids:
         return FALSE
-    return Sql(f"{quote(ID)} IN ({', '.join('?' * len(ids))})", ids)
+    return Sql(f"{quote(ID)} IN ({', '.join('?' * len(ids))})", tuple(map(text_of, ids)))
 
 
 def _equal(schema: LayerSchema, name: str, value: str, dialect: Dialect) -> Sql:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,20 +27,18 @@ from layers.verify import verify_reader
 
 _LOCK = 7_305_177_412_063_551
 """Advisory lock while the control tables are made: CREATE IF NOT EXISTS races with itself."""
+IDLE_KEPT = 8
+"""Connections kept open between questions."""
 
 
 class PostgisStore:
-    """See `layers.contract.LayerStore`. One connection per thread, opened when first used.
-
-    Rasters stay files, below `root`.
-    """
+    """See `layers.contract.LayerStore`. Rasters stay files, below `root`."""
 
     def __init__(self, url: str, root: Path, *, clock: Clock = utc_now) -> None:
         self.clock = clock
         self.root = root
         self._url = url
-        self._local = threading.local()
-        self._open: list[psycopg.Connection[Any]] = []
+        self._idle: deque[psycopg.Connection[Any]] = deque()
         self._lock = threading.Lock()
         self._readers: dict[tuple[str, int], PostgisReader] = {}
         with self.transaction() as db:
@@ -49,56 +48,56 @@ class PostgisStore:
 
     # -- connections
 
-    def _connection(self) -> psycopg.Connection[Any]:
-        found: psycopg.Connection[Any] | None = getattr(self._local, "db", None)
-        if found is None or found.closed or found.broken:
-            with postgres_errors():
-                found = psycopg.connect(self._url, autocommit=True, options="-c timezone=UTC -c jit=off")
-            self._local.db = found
-            with self._lock:
-                self._open = [db for db in self._open if not db.closed] + [found]
-        return found
+    @contextmanager
+    def _lend(self) -> Iterator[psycopg.Connection[Any]]:
+        """Lend a connection: one thread at a time has it, a few are kept for the next."""
+        try:
+            db = self._idle.pop()
+        except IndexError:
+            db = psycopg.connect(self._url, autocommit=True, options="-c timezone=UTC -c jit=off")
+        try:
+            yield db
+        finally:
+            if db.closed or len(self._idle) >= IDLE_KEPT or not _at_rest(db):
+                db.close()
+            else:
+                self._idle.append(db)
 
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Connection[Any]]:
-        """Run a block in one transaction on this thread's connection."""
-        with postgres_errors():
-            db = self._connection()
-            with db.transaction():
-                yield db
+        """Run a block in one transaction."""
+        with postgres_errors(), self._lend() as db, db.transaction():
+            yield db
 
     def read(self, sql: str, params: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        """Run one query; a connection that the server has cut is opened again, once."""
+        """Run one query; when the server has cut kept connections, ask again on a new one."""
         with postgres_errors():
-            try:
-                return self._connection().execute(sql, params, binary=True).fetchall()
-            except psycopg.OperationalError:
-                if not self._connection_lost():
-                    raise
-                return self._connection().execute(sql, params, binary=True).fetchall()
-
-    def _connection_lost(self) -> bool:
-        db: psycopg.Connection[Any] = self._local.db
-        return db.closed or db.broken
+            for last in (False, True):
+                with self._lend() as db:
+                    try:
+                        return db.execute(sql, params, binary=True).fetchall()
+                    except psycopg.OperationalError:
+                        if last or not db.closed:
+                            raise
+                self._drop_idle()
+        raise AssertionError
 
     def stream(self, sql: str) -> Iterator[tuple[Any, Any]]:
         """Stream rows of two columns through a server-side cursor."""
-        with (
-            postgres_errors(),
-            psycopg.connect(self._url) as db,
-            db.cursor(f"c{uuid4().hex}", binary=True) as cursor,
-        ):
+        name = f"c{uuid4().hex}"
+        with self.transaction() as db, db.cursor(name, binary=True) as cursor:
             cursor.itersize = 5000
             cursor.execute(sql)
             for row in cursor:
                 yield row[0], row[1]
 
+    def _drop_idle(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+
     def close(self) -> None:
         """Close all connections."""
-        with self._lock:
-            connections, self._open = self._open, []
-        for db in connections:
-            db.close()
+        self._drop_idle()
 
     # -- the contract
 
@@ -175,6 +174,10 @@ class PostgisStore:
             db.execute(f"DROP TABLE IF EXISTS layers_stage.{name}")
             db.execute("DELETE FROM layers_stage.page WHERE name = %s", (name,))
             db.execute("DELETE FROM layers_stage.stage WHERE name = %s", (name,))
+
+
+def _at_rest(db: psycopg.Connection[Any]) -> bool:
+    return db.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
 
 
 @contextmanager

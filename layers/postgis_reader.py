@@ -13,11 +13,13 @@ from catalog.errors import QueryError
 from catalog.model import VersionInfo
 from layers.columns import FID, GEOM, ID, quote
 from layers.contract import FeatureBatch, Geometries
+from layers.fold import text_of
 from layers.postgis_dialect import PostgisDialect, psycopg_text
 from layers.postgis_tables import columns_of, srid, version_table
 from layers.reader import Parts, VersionReader, columns_or_all
 from layers.sql import Sql
 from layers.texts import checksum, feature_text
+from layers.tokens import integer_id
 from layers.values import native
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class PostgisReader(VersionReader):
-    """Reads one version's tables through the store's connections (one per thread)."""
+    """Reads one version's tables through the store's connections."""
 
     def __init__(self, store: PostgisStore, info: VersionInfo) -> None:
         self._store = store
@@ -63,17 +65,15 @@ class PostgisReader(VersionReader):
         return _shapes([row[1] for row in self._rows(f"ST_AsBinary({GEOM})", self._table, fids)])
 
     def _fid_before(self, feature_id: str) -> int:
-        if "\0" in feature_id:
-            raise QueryError("the paging token is not one of ours")
-        condition, value = f"{ID} <= %s", feature_id
+        condition, value = f"{ID} <= %s", text_of(feature_id)
         if self.schema.integer_ids:
-            condition = f"{ID}::bigint <= %s::bigint"
-            value = feature_id if feature_id.removeprefix("-").isdecimal() and len(feature_id) < 19 else "0"
             exact = self._store.read(f"SELECT {FID} FROM {self._table} WHERE {ID} = %s", (value,))
             if exact:
                 return int(exact[0][0])
-        found = self._store.read(f"SELECT max({FID}) FROM {self._table} WHERE {condition}", (value,))
-        return int(found[0][0] or 0)
+            condition, value = f"{ID}::bigint <= %s::bigint", str(integer_id(value))
+        sql = f"SELECT {FID} FROM {self._table} WHERE {condition} ORDER BY {FID} DESC LIMIT 1"
+        found = self._store.read(sql, (value,))
+        return int(found[0][0]) if found else 0
 
     def batches(
         self, columns: Sequence[str] | None = None, *, size: int = 5000, geometry: bool = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -18,6 +19,7 @@ from layers.crs import to_geojson, transform
 from layers.geometry import prepare_geometries, type_id
 from layers.values import CHECKS, BadValueError, Scalar, check_row, text_value
 
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 MAX_ID = 400
 """Longest feature id in characters: it must fit in an index and in an address."""
 
@@ -98,10 +100,8 @@ class Preparer:
             raise BadValueError(f"id: {error}") from None
         if not feature_id or len(feature_id) > MAX_ID:
             raise BadValueError(f"id: must have 1 to {MAX_ID} characters")
-        if self.schema.integer_ids and not (
-            feature_id.removeprefix("-").isdecimal() and len(feature_id) < 19
-        ):
-            raise BadValueError("id: must be an integer in this layer")
+        if self.schema.integer_ids and not _INTEGER.fullmatch(feature_id):
+            raise BadValueError("id: must be an integer in this layer, written plainly")
         return feature_id
 
     def _shapes(self, rows: list[Row | None], batch: FeatureBatch, report: WriteReport) -> list[Row | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from threading import Lock
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from catalog.model import FieldType, LayerSchema, VersionInfo
 from layers.columns import FID, ID, quote
 from layers.contract import FeatureBatch, Geometries, Page, Query
 from layers.crs import to_geojson
+from layers.fold import text_of
 from layers.lookup import field_of
 from layers.plan import Plan, beyond, make_plan
 from layers.sql import Dialect, Sql, join
@@ -38,7 +40,7 @@ class VersionReader(ABC):
         self.info = info
         self.schema: LayerSchema = info.schema
         self._dialect = dialect
-        self._counts: OrderedDict[Sql, int] = OrderedDict()
+        self._counts: OrderedDict[bytes, int] = OrderedDict()
         self._lock = Lock()
 
     # -- what a store gives ------------------------------------------------------------------
@@ -101,9 +103,10 @@ class VersionReader(ABC):
         return int(self._select(["count(*)"], Sql(""), Sql(""))[0][0])
 
     def feature(self, feature_id: str, crs: str | None = None) -> bytes | None:
-        """Return one Feature, or None."""
-        found = self._select([quote(FID)], Sql(f"{quote(ID)} = ?", (feature_id,)), Sql(""))
-        if "\0" in feature_id or not found:
+        """Return one Feature, or None; QueryError when the id is no text that could be stored."""
+        known = Sql(f"{quote(ID)} = ?", (text_of(feature_id),))
+        found = self._select([quote(FID)], known, Sql(""))
+        if not found:
             return None
         return self._texts([found[0][0]], Query(crs=crs))[0]
 
@@ -142,13 +145,14 @@ class VersionReader(ABC):
     def _matched(self, where: Sql) -> int:
         if not where:
             return self.info.count
+        key = sha256(repr(where).encode()).digest()  # a filter may hold a large geometry
         with self._lock:
-            if where in self._counts:
-                self._counts.move_to_end(where)
-                return self._counts[where]
+            if key in self._counts:
+                self._counts.move_to_end(key)
+                return self._counts[key]
         found = int(self._select(["count(*)"], where, Sql(""))[0][0])
         with self._lock:
-            self._counts[where] = found
+            self._counts[key] = found
             while len(self._counts) > self.COUNTS_KEPT:
                 self._counts.popitem(last=False)
         return found

@@ -31,11 +31,12 @@ def storage_errors(where: str) -> Iterator[None]:
         ) from error
 
 
-def open_readonly(path: Path) -> sqlite3.Connection:
+def open_readonly(path: Path, *, mapped: bool = True) -> sqlite3.Connection:
     """Open an immutable version; many connections may, each used by one thread at a time."""
     uri = f"file:{_uri_path(path)}?mode=ro&immutable=1"
     db = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None, cached_statements=256)
-    db.execute("PRAGMA mmap_size = 2147418112")
+    if mapped:
+        db.execute("PRAGMA mmap_size = 2147418112")
     db.execute("PRAGMA query_only = 1")
     return db
 

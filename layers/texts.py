@@ -95,6 +95,12 @@ class TextsWriter:
                 file.close()
 
 
+def _mapped(path: Path) -> mmap.mmap:
+    """Map a file without keeping it open: thousands of layers must not use up the open files."""
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ, trackfd=False)
+
+
 class Texts:
     """Reads them. Safe for threads: nothing is changed after opening."""
 
@@ -108,9 +114,8 @@ class Texts:
         self._records: npt.NDArray[Any] = np.zeros(0, dtype=RECORD)
         self._map: mmap.mmap | bytes = b""
         if count:
-            self._records = np.memmap(index, dtype=RECORD, mode="r", offset=HEADER, shape=(count,))
-            with texts.open("rb") as file:
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._records = np.frombuffer(_mapped(index), dtype=RECORD, offset=HEADER, count=count)
+            self._map = _mapped(texts) if texts.stat().st_size else b""
         if len(self._map) != (int(self._records["end"][-1]) if count else 0):
             raise PublishError("the text file is shorter or longer than its index says", where=texts.name)
 
@@ -137,6 +142,11 @@ class Texts:
         """Return content hashes from fid `first` on."""
         stop = None if count is None else first - 1 + count
         return [bytes(h) for h in self._records["hash"][first - 1 : stop]]
+
+    def hashes_of(self, fids: Iterable[int]) -> list[bytes]:
+        """Return content hashes of the fids."""
+        at = np.fromiter(fids, dtype=np.int64) - 1
+        return [bytes(h) for h in self._records["hash"][at]]
 
     def checksum(self, *, step: int = 50_000) -> str:
         """Read every hash and return the checksum over them."""

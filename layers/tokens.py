@@ -46,3 +46,10 @@ def decode(text: str, sort: Sort) -> Token:
     if len(values) != len(sort) or not all(v is None or isinstance(v, (str, int, float)) for v in values):
         raise QueryError("the paging token is not one of ours")
     return Token(tuple(values), feature_id)
+
+
+def integer_id(text: str) -> int:
+    """Return a token's id as the number it is in a layer of integer ids; QueryError otherwise."""
+    if text.isascii() and text.removeprefix("-").isdigit() and len(text) < 20:
+        return int(text)
+    raise QueryError("the paging token is not one of ours")

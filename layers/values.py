@@ -68,7 +68,7 @@ def real_value(value: Any) -> float:
         raise BadValueError(f"expected a number, got {_name(value)}") from error
     if not math.isfinite(number):
         raise BadValueError(f"expected a finite number, got {number}")
-    return number
+    return number + 0.0  # -0.0 is 0.0: SQLite keeps no sign of zero
 
 
 def boolean_value(value: Any) -> bool:
