@@ -15,7 +15,8 @@ def withdraw_missing(job: Job) -> None:
     Called for complete runs with a whole (not windowed) listing only.
     """
     source, harvest = job.source, job.settings.harvest
-    known = {d.remote_id: d for d in job.catalog.datasets.all() if d.source_id == source.id}
+    datasets = job.catalog.datasets
+    known = {d.remote_id: d for d in datasets.many(datasets.ids(source_id=source.id))}
     gone = [d for remote_id, d in known.items() if remote_id not in job.seen]
     limit = source.max_removed_percent
     reasons = guards.missing(len(gone), len(known), harvest.max_removed_percent if limit is None else limit)
