@@ -273,6 +273,7 @@ class Engine:
                 scan = version.rescan(staged.mapping.schema, job.store.reader(info))
                 reasons += version.judge_personal(offer, scan, record)
             reasons += guards.place(offer.current.bbox if offer.current else None, info.bbox)
+            reasons += version.rolled_back(job, offer, info)
             if (
                 not reasons
                 and offer.current is not None

@@ -73,7 +73,7 @@ def _judge_and_swap(job: Job, offer: Offer, info: VersionInfo) -> LayerResult:
     offer.tally.save(now=True)
     job.phase("guard")
     record = record_of(job, offer, info)
-    reasons = guards.place(old.bbox if old else None, info.bbox)
+    reasons = guards.place(old.bbox if old else None, info.bbox) + version.rolled_back(job, offer, info)
     if old is not None and old.extra.get("crs") != info.extra.get("crs"):
         reasons.append(guards.Reason("crs", {"before": old.extra.get("crs"), "after": info.extra.get("crs")}))
     if reasons:

@@ -132,6 +132,20 @@ def held(layer_id: str, version: int | None, reasons: list[guards.Reason]) -> La
     )  # fmt: skip
 
 
+def rolled_back(job: Job, offer: Offer, info: VersionInfo) -> list[guards.Reason]:
+    """Hold content that a steward rolled back from: the source offering it again decides nothing."""
+    if offer.current is None:
+        return []
+    again = [
+        entry.info.version
+        for entry in job.catalog.versions.list(offer.id)
+        if entry.state == "old"
+        and entry.info.version > offer.current.version
+        and entry.info.checksum == info.checksum
+    ]
+    return [guards.Reason("rolled-back", {"version": again[0]})] if again else []
+
+
 def waiting(job: Job, offer: Offer, stamp: str) -> LayerResult | None:
     """Return the result again when just this content waits for a steward, or was rejected."""
     if not stamp:

@@ -36,6 +36,7 @@ class Mapping:
         self._check(layer.rename, "rename")
         self._names = [(n, layer.rename.get(n, n)) for n in self._have if not self._dropped(n)]
         self._unique()
+        self._plain = [n for n, _ in self._names] == list(self._have) == [n for _, n in self._names]
         self.warnings = self._unknown_drops()
         fields = {f.name: f for f in source_schema.fields}
         ours = tuple(self._field(fields[old], new) for old, new in self._names)
@@ -132,7 +133,9 @@ class Mapping:
         if self._points:
             geometries, notes = self._points.make(batch.rows)
             errors += [self._item(batch.ids[i], code, text) for i, code, text in notes]
-        rows = [{new: row.get(old) for old, new in self._names} for row in batch.rows]
+        rows = batch.rows if self._plain else [
+            {new: row.get(old) for old, new in self._names} for row in batch.rows
+        ]  # fmt: skip
         for name, kind in self._layer.types.items():
             if any(name == new for _, new in self._names):
                 errors += self._convert(rows, batch.ids, name, CONVERT[FieldType(kind)])

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from catalog.model import LayerSchema
@@ -33,6 +34,8 @@ _OFFICE = re.compile(r"(?i)(?:^|\.)(?:go|desa|mil|sch|ac)\.id$")
 _RT_RW = re.compile(r"(?i)\brt\b[\s.:/]*\d{1,3}|\brw\b[\s.:/]*\d{1,3}|\brt\s*/\s*rw\b|\bno\.?\s*rumah\b")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
 _FOREIGN_DIGIT = re.compile(r"[^\D0-9]")
+_LONG = 100_000_000
+"""Numbers below it are too short for a phone or an identity number."""
 _SHARE = 0.2
 """Share of look-alikes (16-digit numbers, say) that must be plausible; below it they are other ids."""
 
@@ -71,17 +74,25 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", split.lower()).strip("_")
 
 
+def _texts(values: Sequence[Any]) -> list[str]:
+    """Return what is to be searched: all text, and numbers long enough to be somebody's."""
+    texts = [v for v in values if v.__class__ is str]
+    if len(texts) == len(values):
+        return texts
+    rest = (v for v in values if v.__class__ is not str and not _is_small(v))
+    return texts + [t for t in map(_as_text, rest) if t]
+
+
+def _is_small(value: Any) -> bool:
+    kind = value.__class__
+    return value is None or kind is bool or ((kind is int or kind is float) and -_LONG < value < _LONG)
+
+
 def _as_text(value: Any) -> str:
-    """Return a value as text to search; whole floats without their `.0`, short numbers as nothing."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return ""
+    """Return a value as text to search; whole floats without their `.0`."""
     if isinstance(value, float):
-        return str(int(value)) if 1e8 <= value < 1e17 and value.is_integer() else ""
-    if isinstance(value, int):
-        return str(value) if abs(value) >= 100_000_000 else ""
-    return str(value) if isinstance(value, bytes | list | dict | tuple) else ""
+        return str(int(value)) if value < 1e17 and value.is_integer() else ""
+    return "" if isinstance(value, date) else str(value)
 
 
 def _ascii_digits(text: str) -> str:
@@ -105,10 +116,9 @@ class PrivacyScan:
         for name in self._schema.names():
             self._read(self._columns[name], [row.get(name) for row in batch.rows])
 
-    def _read(self, column: _Column, values: Iterable[Any]) -> None:
-        present = [v for v in values if v is not None]
-        column.values += len(present)
-        texts = [t for t in map(_as_text, present) if t]
+    def _read(self, column: _Column, values: list[Any]) -> None:
+        column.values += len(values) - values.count(None)
+        texts = _texts(values)
         if not texts:
             return
         column.text_values += len(texts)

@@ -174,6 +174,21 @@ def test_what_a_steward_rejected_does_not_come_back_as_a_question(world: World) 
     assert len(world.rows()) == 30
 
 
+def test_what_a_steward_rolled_back_is_not_published_again_by_the_next_night(world: World) -> None:
+    world.upstream(layer(points(30)))
+    world.harvest()
+    world.upstream(layer(points(30, nama="Salah"), listing={"stage": "bad", "certain": True}))
+    world.harvest()
+    world.catalog.versions.rollback("fasilitas", by="ani", reason="nama salah")
+    for _ in range(2):
+        run = world.harvest()
+        assert run.state is RunState.HELD
+        assert world.rows()["1"]["nama"] == "Puskesmas 1"
+    assert world.catalog.versions.list("fasilitas")[0].info.version == 3
+    world.upstream(layer(points(30, nama="Benar")))
+    assert world.harvest().state is RunState.OK
+
+
 # -- the questions themselves -----------------------------------------------------------------------
 
 few = st.integers(0, 500)
@@ -213,10 +228,10 @@ def test_a_stated_crs_is_meant() -> None:
 def test_every_reason_has_its_text(lang: str) -> None:
     params = dict.fromkeys(
         ["removed", "total", "percent", "limit", "before", "after", "field", "bbox", "kind", "count",
-         "missing"], "7",
+         "missing", "version"], "7",
     )  # fmt: skip
     codes = [key.removeprefix("guard.") for key in catalogue() if key.startswith("guard.")]
-    assert len(codes) == 12
+    assert len(codes) == 13
     for code in codes:
         said = Reason(code, params).text(lang)
         assert "{" not in said

@@ -10,7 +10,6 @@ import pytest
 
 from catalog.errors import ProtocolError, StorageFullError, TransientSourceError
 from catalog.settings import HarvestSettings
-from harvesters import http_download
 from harvesters.http import HttpClient, Validators
 from tests.servers import misbehaving as mis
 from tests.servers.misbehaving import Misbehaving
@@ -120,7 +119,7 @@ def test_a_full_disk_is_said_to_be_one(
 
     real = Path.open
     monkeypatch.setattr(
-        http_download.Path, "open",
+        Path, "open",
         lambda self, *a, **k: Full() if self.suffix == ".part" else real(self, *a, **k),
     )  # fmt: skip
     with pytest.raises(StorageFullError, match="No space left"):

@@ -27,8 +27,8 @@ class Process:
     """A harvest under way that ends when the test says so."""
 
     def __init__(self, source: SourceConfig) -> None:
-        self.source, self.code, self.terminated = source, None, False
-        self.code: int | None
+        self.source, self.terminated = source, False
+        self.code: int | None = None
 
     def poll(self) -> int | None:
         return self.code
@@ -47,8 +47,8 @@ class Desk:
     """A scheduler, its clock, and what it started."""
 
     def __init__(self, world: World, sources: Sequence[SourceConfig], **settings: Any) -> None:
-        self.world, self.sources, self.started = world, list(sources), []
-        self.started: list[Process]
+        self.world, self.sources = world, list(sources)
+        self.started: list[Process] = []
         world.settings.scheduler = SchedulerSettings(**{"jitter_seconds": 0} | settings)
         self.fail: Callable[[], None] = lambda: None
         self.scheduler = Scheduler(
@@ -62,8 +62,9 @@ class Desk:
         return self.sources
 
     def launch(self, source: SourceConfig) -> Process:
-        self.started.append(Process(source))
-        return self.started[-1]
+        process = Process(source)
+        self.started.append(process)
+        return process
 
     def at(self, text: str) -> list[str]:
         """Move the clock to a Jakarta time, tick, return the ids started since."""

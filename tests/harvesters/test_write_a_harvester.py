@@ -89,7 +89,7 @@ def test_no_misbehaviour_ends_well_or_harms_what_is_served(
 
 def test_an_upstream_that_stumbles_once_is_harvested(world: World, server: Misbehaving) -> None:
     good = PagedItems(250)
-    steps = iter([mis.good("no", 500), good, mis.reset(), good, mis.cut(b"{", 100)])
+    steps: Iterator[mis.Step] = iter([mis.good("no", 500), good, mis.reset(), good, mis.cut(b"{", 100)])
 
     def stumbling(handler: mis.Handler) -> None:
         next(steps, good)(handler)
