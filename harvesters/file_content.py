@@ -18,6 +18,8 @@ from harvesters.contract import FeaturePage, Listing, Options
 from harvesters.file_rows import Item, paginate
 
 _BLOCK = 1 << 20
+_ENGINE = {"region_reference", "region_crosswalk"}
+"""Layer options that the engine reads, whatever the harvester."""
 
 
 class FileLayerOptions(Options):
@@ -42,7 +44,8 @@ class FileLayerOptions(Options):
 def layer_options(layer: LayerConfig) -> FileLayerOptions:
     """Validate a layer's `options`; ConfigError names the wrong key."""
     try:
-        return FileLayerOptions.model_validate(layer.options)
+        ours = {key: value for key, value in layer.options.items() if key not in _ENGINE}
+        return FileLayerOptions.model_validate(ours)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in ("options", *first["loc"]))

@@ -181,22 +181,6 @@ def test_half_a_download_is_noticed(world: World):
     assert len(world.rows()) == COUNT
 
 
-def test_an_http_file_that_did_not_change_is_not_fetched_again(world: World):
-    vector(world.folder / "fasilitas.geojson", "GeoJSON")
-    body = (world.folder / "fasilitas.geojson").read_bytes()
-    asked_for: list[Asked] = []
-
-    def app(asked: Asked) -> Answer:
-        asked_for.append(asked)
-        return Answer(body, "application/octet-stream", headers={"ETag": '"satu"'})
-
-    with serve(app) as url:
-        config = source(f"{url}/fasilitas.geojson", remote="fasilitas")
-        assert world.harvest(config).state is RunState.OK
-        assert world.harvest(config).state is RunState.UNCHANGED
-    assert world.catalog.datasets.get("fasilitas").record.links[0].href.endswith("/fasilitas.geojson")
-
-
 @pytest.mark.parametrize(
     ("body", "word"),
     [
@@ -289,6 +273,16 @@ def test_a_zip_bomb_is_stopped_by_its_ratio_long_before_the_disk_is_full(world: 
     bomb = packed(world.folder / "bom.zip", **{"a.csv": b"0" * (300 << 20)})
     assert bomb.stat().st_size < 1 << 20
     run = world.harvest(source(bomb))
+    assert run.state is RunState.FAILED
+    assert "bomb" in explained(world, run)
+
+
+def test_a_workbook_that_is_a_bomb_is_not_opened(world: World):
+    path = world.folder / "bom.xlsx"
+    spreadsheet(path)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet2.xml", b" " * (100 << 20))
+    run = world.harvest(source(path))
     assert run.state is RunState.FAILED
     assert "bomb" in explained(world, run)
 
@@ -505,8 +499,20 @@ def test_the_national_code_list_becomes_a_reference_of_91599_codes(world: World,
         shared_data / "kode_wilayah_2025.csv.gz", remote="kode_wilayah_2025", feature_id="kode",
         region_code={"field": "kode", "vintage": 2025},
     )  # fmt: skip
+    config.layers[0].options = {
+        "region_reference": {
+            "scheme": "kemendagri",
+            "vintage": 2025,
+            "code": "kode",
+            "name": "nama",
+            "parent": "induk",
+        }
+    }
     run = world.harvest(config)
     assert run.state is RunState.OK, explained(world, run)
+    cianjur = world.catalog.regions.get("kemendagri", 2025, "32.03.01")
+    assert cianjur is not None
+    assert cianjur.parent == "32.03"
     info = world.live()
     assert info is not None
     assert info.count == 91_599

@@ -242,6 +242,13 @@ def test_every_sample_source_is_harvested_and_is_unchanged_the_second_time(
     assert world.harvest(source).state is RunState.UNCHANGED
 
 
+def test_the_sample_codes_are_a_reference_of_a_year_that_no_real_list_has(world: World):
+    assert world.catalog.regions.vintages("kemendagri") == [2099]
+    desa = world.catalog.regions.get("kemendagri", 2099, "99.01.01.1001")
+    assert desa is not None
+    assert (desa.name, desa.parent) == ("Contoh Anggrek Satu", "99.01.01")
+
+
 def test_one_source_at_least_comes_over_http():
     assert any(source.type == "arcgis" for source in SOURCES)
 
@@ -260,3 +267,36 @@ def test_what_is_served_is_what_was_generated(world: World, sample: Path):
     assert info is not None
     stores = world.store.reader(info).page(Query(equals=(("status", "siap"),)))
     assert stores.matched >= 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "feature_id"),
+    [
+        ("file", "fasilitas.geojson", "id"),
+        ("file", "zona-banjir.zip", "id"),
+        ("raster", "bahaya-banjir.tif", None),
+    ],
+)
+def test_a_file_over_http_is_fetched_once_and_then_only_asked_about(
+    kind: str, name: str, feature_id: str | None, tmp_path: Path, upstream: str
+):
+    world = World(tmp_path)
+    layer = {"remote": name.partition(".")[0], "id": "berkas", "feature_id": feature_id}
+    source = SourceConfig.model_validate(
+        {
+            "id": "unduhan",
+            "type": kind,
+            "url": f"{upstream}/berkas/{name}",
+            "produsen_data": "Dinas",
+            "layers": [layer],
+        }
+    )
+    first = world.harvest(source)
+    assert first.state is RunState.OK, (first.reason, world.catalog.runs.errors(first.id))
+    record = world.catalog.datasets.get("berkas").record
+    second = world.harvest(source)
+    assert second.state is RunState.UNCHANGED
+    assert second.details["datasets"].get("berkas", {"code": "not-modified"})["code"] == "not-modified"
+    assert "same-listing" not in str(second.details)  # that would have fetched it all
+    assert world.catalog.datasets.get("berkas").record == record
+    world.close()
