@@ -20,6 +20,10 @@ ID, HASH = "satudata_id", "satudata_hash"
 """Extras by which we know our packages again, and see whether they are in step."""
 
 _MAX_EXTRA = 8000
+"""Characters; Solr refuses a term of more than 32,766 bytes."""
+_UNFIT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)+", re.ASCII)
+"""One address; CKAN refuses a package for anything else."""
 _ROOT = {
     "author", "author_email", "creator_user_id", "extras", "groups", "id", "license_id", "maintainer",
     "maintainer_email", "metadata_created", "metadata_modified", "name", "notes", "owner_org", "plugin_data",
@@ -61,7 +65,7 @@ def package_of(dataset: Dataset, base: str) -> Package:
         "private": record.access != "publik",
         "author": record.produsen_data,
         "maintainer": record.walidata or record.contact.organisation,
-        "maintainer_email": record.contact.email,
+        "maintainer_email": email if _EMAIL.fullmatch(email := record.contact.email.strip()) else "",
         "license_id": _licence(record.licence),
         "url": f"{base}/collections/{dataset.id}" if _is_collection(dataset) else _record_url(dataset, base),
         "version": str(dataset.version.version) if dataset.version else "",
@@ -69,8 +73,18 @@ def package_of(dataset: Dataset, base: str) -> Package:
         "resources": [{**r, "id": _resource_id(dataset, r["url"])} for r in _resources(dataset, base)],
         "extras": [{"key": k, "value": v} for k, v in sorted(_extras(dataset).items())],
     }
+    package = _clean(package)
     package["extras"].append({"key": HASH, "value": content_hash(package)})
     return package
+
+
+def _clean(value: Any) -> Any:
+    """Take out what no database or index stores: control characters and halves of surrogate pairs."""
+    if isinstance(value, str):
+        return _UNFIT.sub("", value)
+    if isinstance(value, dict):
+        return {key: _clean(inner) for key, inner in value.items()}
+    return [_clean(inner) for inner in value] if isinstance(value, list) else value
 
 
 def content_hash(package: Package) -> str:
@@ -109,6 +123,16 @@ def _licence(licence: str) -> str:
 
 
 def _resources(dataset: Dataset, base: str) -> Iterator[dict[str, str]]:
+    made = list(_own_resources(dataset, base))
+    seen = {resource["url"] for resource in made}
+    yield from made
+    for link in dataset.record.links:
+        if link.href.startswith(("http://", "https://")) and link.href not in seen:
+            seen.add(link.href)
+            yield _linked(link)
+
+
+def _own_resources(dataset: Dataset, base: str) -> Iterator[dict[str, str]]:
     own = f"{base}/collections/{dataset.id}"
     if _is_collection(dataset):
         yield _resource("page", f"{own}?f=html", "HTML", "text/html")
@@ -118,11 +142,6 @@ def _resources(dataset: Dataset, base: str) -> Iterator[dict[str, str]]:
     yield _resource(
         "record", f"{_record_url(dataset, base)}?f=json", "OGC API Records", "application/geo+json"
     )
-    seen: set[str] = set()
-    for link in dataset.record.links:
-        if link.href.startswith(("http://", "https://")) and link.href not in seen:
-            seen.add(link.href)
-            yield _linked(link)
 
 
 def _resource(key: str, url: str, format_: str, mimetype: str) -> dict[str, str]:

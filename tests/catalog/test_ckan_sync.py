@@ -16,7 +16,7 @@ from catalog.ckan.client import Register
 from catalog.ckan.names import clean_tags, organisation_name, package_name
 from catalog.ckan.package import _licence, extent, extra
 from catalog.errors import ConfigError, TransientSourceError
-from catalog.model import DatasetRecord, Kind, LayerSchema, Link, Localized, VersionInfo
+from catalog.model import Contact, DatasetRecord, Kind, LayerSchema, Link, Localized, VersionInfo
 from catalog.settings import CkanSettings, Settings
 from catalog.store import Catalog
 from harvesters.engine_notify import Published
@@ -77,9 +77,10 @@ def test_a_published_layer_is_registered_with_all_its_addresses(
     site: Speaker, catalog: Catalog, put: Put, run: Run
 ) -> None:
     link = Link(href="https://big.example.go.id/wms", protocol="OGC:WMS", title="WMS BIG")
+    own = Link(href="https://geo.example.go.id/collections/batas-desa/items?f=json", title="kami sendiri")
     put("batas-desa", description=Localized(id="Batas desa."), keywords=["Batas (desa)", "x", "batas desa"],
         frekuensi="Tahunan", tingkat_penyajian="Desa", tahun="2025", cakupan="Cianjur", rujukan="Kepmendagri",
-        links=[link], licence="CC BY 4.0", extras={"Tahun 2022": "75", "title": "bentrok", "kosong": " "})  # fmt: skip
+        links=[link, link, own], contact=Contact(email="tidak ada"), licence="CC BY 4.0", extras={"Tahun 2022": "75", "title": "bentrok", "kosong": " "})  # fmt: skip
     publish(catalog, "batas-desa")
     report = run()
     package = site.packages["batas-desa"]
@@ -88,6 +89,7 @@ def test_a_published_layer_is_registered_with_all_its_addresses(
     assert package["owner_org"] == "kementerian-sosial"
     assert package["private"] is False
     assert package["license_id"] == "cc-by"
+    assert package["maintainer_email"] == ""  # CKAN would refuse the package
     assert [t["name"] for t in package["tags"]] == ["Batas desa"]
     for key, value in {"frekuensi_penerbitan": "Tahunan", "level_penyajian": "Desa", "tahun": "2025",
                        "cakupan": "Cianjur", "rujukan": "Kepmendagri", "Tahun 2022": "75",

@@ -10,7 +10,7 @@ import pytest
 
 from catalog.ckan import SyncReport, sync
 from catalog.ckan.package import extra
-from catalog.model import DatasetRecord, LayerSchema, Link, Localized, VersionInfo
+from catalog.model import Contact, DatasetRecord, LayerSchema, Link, Localized, VersionInfo
 from catalog.settings import Settings
 from catalog.store import Catalog
 from tests.servers.ckan import Ckan
@@ -152,3 +152,28 @@ def test_a_name_that_others_use_is_left_alone(
     report = run(ckan, catalog, monkeypatch)
     assert [e.remote_id for e in report.errors] == ["peta-bersama"]
     assert show(ckan, "package_show", "peta-bersama")["title"] == "Milik orang"
+
+
+def test_whatever_a_record_holds_ckan_takes_it(
+    ckan: Ckan, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = "nol\x00 kontrol\x0b separuh\ud800 emoji \U0001f30b <b>&amp;\"' ; DROP TABLE\n" + "é" * 9000
+    links = [Link(href=f"https://x.example/{part}", title=odd[:300], protocol="WWW:LINK")
+             for part in ("a b", "a b", "<x>", "%zz", "?q=1&r=2#f")]  # fmt: skip
+    links.append(Link(href="https://geo.example.go.id/collections/katalog/items/aneh?f=json"))
+    links.append(Link(href="ftp://x.example/a"))
+    put(catalog, "aneh", title=Localized(id="  "), description=Localized(id=odd), keywords=[odd, "", "a", "Ilmu & Data"],
+        produsen_data="Dinas \u200bAneh (Kab. X) / Bidang ; \"Y\"", contact=Contact(email="tidak ada; x@y"),
+        bbox=(170, -10, -170, 10), links=links, extras={"kunci / aneh: \"1\"": odd, "title": "x", "  ": "y", "satudata_hash": "z",
+        "tgl_date": "31/12/2024"})  # fmt: skip
+    put(catalog, "x.1", title=Localized(id="Bertitik"))
+    put(catalog, "new")
+    first = run(ckan, catalog, monkeypatch)
+    assert first.errors == []
+    assert first.created == 3
+    assert run(ckan, catalog, monkeypatch).writes == 0
+    package = show(ckan, "package_show", "aneh")
+    assert package["title"] == "aneh"
+    assert package["maintainer_email"] == ""
+    assert "emoji \U0001f30b" in package["notes"]
+    assert len(package["resources"]) == 5

@@ -37,6 +37,22 @@ ckan.redis.url = redis://127.0.0.1:{redis}/0
 ckan.cache_enabled = false
 solr_url = {solr}
 sqlalchemy.url = {database}
+
+[loggers]
+keys = root
+[handlers]
+keys = console
+[formatters]
+keys = plain
+[logger_root]
+level = WARNING
+handlers = console
+[handler_console]
+class = StreamHandler
+args = (sys.stderr,)
+formatter = plain
+[formatter_plain]
+format = %(asctime)s %(levelname)s %(name)s %(message)s
 """
 
 
