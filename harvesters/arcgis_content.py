@@ -3,7 +3,8 @@
 Ids and the count come first. Every page asks `oid >= lo AND oid <= hi` in order of the object id
 and is judged by which of the listed ids it brought, never by its length. A page that fails is
 halved until the feature that fails alone is found: an item error. Ids that a whole page left out
-are asked for by `objectIds` once.
+are asked for by `objectIds` once. A server that lists no ids is paged by the last object id seen,
+and then only its count can be held against what came.
 """
 
 from __future__ import annotations
@@ -110,7 +111,10 @@ class ArcGISContent:
 
     def listing(self) -> Listing:
         """Return count, sorted ids and a stamp of the content's state."""
-        count, ids = self._count(), self._list_ids()
+        try:
+            count, ids = self._count(), self._list_ids()
+        except ProtocolError:  # an old server that lists no ids: then only the count can be held against it
+            return Listing(count=self._count())
         if count != len(ids):  # it may be changing just now: ask once more before judging
             count, ids = self._count(), self._list_ids()
         stage = self._stage(ids)
@@ -142,13 +146,21 @@ class ArcGISContent:
         return np.unique(np.array(answer["objectIds"] or [], dtype=np.int64))
 
     def _feature_ids(self, ids: Ids) -> tuple[str, ...]:
-        """Read the configured id field of all features; duplicates stay, for the store to report."""
+        """Read the configured id field of all features; duplicates stay, for the engine to report."""
         found: dict[int, str] = {}
-        for start in range(0, len(ids), self._q.page_size):
-            chunk = ids[start : start + self._q.page_size]
-            answer = self._range(
-                chunk, {"outFields": f"{self._info.oid},{self._q.feature_id}", "returnGeometry": False}
-            )
+        sizer, rest = self._sizer(), ids
+        only = {"outFields": f"{self._info.oid},{self._q.feature_id}", "returnGeometry": False}
+        while len(rest):
+            chunk = rest[: sizer.size]
+            try:
+                answer = self._range(chunk, only)
+                covered = self._covered(chunk, answer, sizer)
+            except (ProtocolError, TransientSourceError):
+                if len(chunk) == 1:
+                    raise
+                sizer.failed(len(chunk))
+                continue
+            rest = rest[len(covered) :]
             for oid, feature in answer.features.items():
                 found[oid] = self._feature_id(oid, self._attributes.row(dict(feature["attributes"])))
         self._oids = {name: oid for oid, name in reversed(found.items())}
@@ -177,15 +189,20 @@ class ArcGISContent:
 
     def pages(self, listing: Listing, staged: Set[str]) -> Iterator[FeaturePage]:
         """Yield the pages that are not staged, the next one being fetched while one is used."""
-        ids = np.array(sorted(self._oid(name) for name in listing.ids or ()), dtype=np.int64)
+        if listing.ids is None:
+            return prefetch(self._walk_blind())
+        ids = np.array(sorted(self._oid(name) for name in listing.ids), dtype=np.int64)
         return prefetch(self._walk(ids, staged))
+
+    def _sizer(self) -> Sizer:
+        return Sizer(min(self._info.max_records, self._q.page_size))
 
     def _oid(self, name: str) -> int:
         return self._oids[name] if name in self._oids else int(name.removeprefix("oid:"))
 
     def _walk(self, ids: Ids, staged: Set[str]) -> Iterator[FeaturePage]:
         todo = remaining(ids, staged)
-        sizer = Sizer(min(self._info.max_records, self._q.page_size))
+        sizer = self._sizer()
         failures = _Failures(max(MIN_FAILURES, len(ids) // 100))
         while todo:
             stretch = todo.popleft()
@@ -209,6 +226,36 @@ class ArcGISContent:
             else:
                 sizer.good(len(chunk), self._client.last_bytes)
             yield self._page(page_key(covered), answer)
+
+    def _walk_blind(self) -> Iterator[FeaturePage]:
+        """Page without a list of ids: each page starts above the last object id of the one before."""
+        sizer, last = self._sizer(), None
+        while True:
+            try:
+                answer = self._above(last, sizer.size)
+            except (ProtocolError, TransientSourceError) as e:
+                self._alive(e)
+                if sizer.size == 1:
+                    raise
+                sizer.failed(sizer.size)
+                continue
+            if not answer.features:
+                return
+            ids = np.array(list(answer.features), dtype=np.int64)
+            last = int(ids[-1])
+            sizer.good(len(ids), self._client.last_bytes)
+            yield self._page(page_key(ids), answer)
+
+    def _above(self, last: int | None, size: int) -> _Answer:
+        """Ask for the first features above `last`; the server must put them in order of the object id."""
+        where = self._where() if last is None else self._where(f"{self._info.oid} > {last}")
+        able = self._info.raw.get("advancedQueryCapabilities") or {}
+        limit = {"resultRecordCount": size} if able.get("supportsPagination") else {}
+        answer = self._features(None, {"where": where, "orderByFields": self._info.oid, **limit})
+        ids = list(answer.features)
+        if ids != sorted(ids) or (ids and last is not None and ids[0] <= last):
+            raise ProtocolError("the server ignores orderByFields and lists no ids", where=self._q.url)
+        return answer
 
     def _covered(self, chunk: Ids, answer: _Answer, sizer: Sizer) -> Ids:
         """Return the leading part of `chunk` that the answer settles; ask for single ids it left out.
@@ -278,20 +325,21 @@ class ArcGISContent:
         half = len(chunk) // 2
         return _Answer({**self._by_ids(chunk[:half]).features, **self._by_ids(chunk[half:]).features})
 
-    def _features(self, chunk: Ids, params: dict[str, Any]) -> _Answer:
-        """Ask for features; keep those of `chunk`. A large page is not retried often: it is halved."""
+    def _features(self, chunk: Ids | None, params: dict[str, Any]) -> _Answer:
+        """Ask for features; keep those of `chunk` (None: all). A large page is halved, not often retried."""
         shape = {
             "outFields": "*", "returnGeometry": self._info.geometry_type is not None, "outSR": self._q.out_sr,
             "returnZ": False, "returnM": False, "returnTrueCurves": False,
         }  # fmt: skip
-        answer = self._patient({**shape, **params}, retries=None if len(chunk) == 1 else 1)
+        answer = self._patient({**shape, **params}, retries=1 if chunk is None or len(chunk) > 1 else None)
         features = answer.get("features")
         if not isinstance(features, list):
             raise ProtocolError("no features in the answer", where=self._q.url)
-        wanted, found = set(chunk.tolist()), _Answer(exceeded=bool(answer.get("exceededTransferLimit")))
+        wanted = None if chunk is None else set(chunk.tolist())
+        found = _Answer(exceeded=bool(answer.get("exceededTransferLimit")))
         for feature in features:
             oid = self._object_id(feature)
-            if oid in wanted:
+            if wanted is None or oid in wanted:
                 found.add(oid, feature)
         return found
 

@@ -54,12 +54,15 @@ def harvest() -> Iterator[Harvest]:
     """Make harvesters that are closed after the test."""
     clients: list[HttpClient] = []
 
-    def make(server: FaultyArcGIS, *layers: dict[str, Any], url: str = "", **more: Any) -> ArcgisHarvester:
+    def make(
+        server: FaultyArcGIS, *layers: dict[str, Any], url: str = "",
+        settings: dict[str, Any] | None = None, **more: Any,
+    ) -> ArcgisHarvester:  # fmt: skip
         source = SourceConfig(
             id="big", type="arcgis", url=url or server.address, produsen_data="BIG",
             layers=list(layers) or [{"remote": "0", "id": "batas-desa"}], **more,
         )  # fmt: skip
-        clients.append(HttpClient(SETTINGS, source))
+        clients.append(HttpClient(SETTINGS.model_copy(update=settings or {}), source))
         return ArcgisHarvester(source, clients[-1])
 
     yield make
@@ -156,6 +159,35 @@ def test_nothing_is_lost_whatever_the_server_does(server, harvest, cianjur, faul
     found, errors = collect(content, listing)
     assert not errors
     assert_whole(found, cianjur)
+
+
+def test_a_page_that_hangs_is_asked_for_in_halves(server, harvest, cianjur) -> None:
+    server.faults.hang_above = 200
+    harvester = harvest(server, settings={"timeout_seconds": 0.5})
+    found, errors = collect(content_of(harvester))
+    assert not errors
+    assert_whole(found, cianjur)
+
+
+def test_a_server_that_lists_no_ids_is_paged_by_the_last_one_seen(server, harvest, cianjur) -> None:
+    server.faults.no_ids, server.faults.truncate_above, server.faults.lying_cap = True, 80, 150
+    content = content_of(harvest(server))
+    listing = content.listing()
+    assert (listing.count, listing.ids, listing.stage) == (COUNT, None, "")
+    found, errors = collect(content, listing)
+    assert not errors
+    assert_whole(found, cianjur)
+    server.faults.same_page = True
+    with pytest.raises(ProtocolError, match="orderByFields"):
+        collect(content, listing)
+
+
+def test_another_id_field_survives_a_cap_and_broken_pages(server, harvest) -> None:
+    server.faults.lying_cap, server.faults.truncate_above = 77, 60
+    content = content_of(harvest(server, {"remote": "0", "feature_id": "KDEPUM"}))
+    listing = content.listing()
+    assert len(set(ids_of(listing))) == COUNT
+    assert set(collect(content, listing)[0]) == set(ids_of(listing))
 
 
 def test_a_cap_below_the_stated_one_is_learnt_not_met_again_and_again(server, harvest) -> None:

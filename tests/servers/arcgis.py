@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +46,11 @@ class Faults:
     """So many questions get 429 with Retry-After first."""
     ids_at_most: int | None = None
     """returnIdsOnly lists only so many."""
+    no_ids: bool = False
+    """returnIdsOnly is an error, as on very old servers."""
+    hang_above: int | None = None
+    """Answers with more features come only after `hang_seconds`."""
+    hang_seconds: float = 2.0
     token: str = ""
     """The token that must be given."""
     token_uses: int | None = None
@@ -88,6 +94,8 @@ class FaultyArcGIS(ArcGISServer):
             return Answer([b"slow down"], status=429, headers={"Retry-After": "0"})
         if f.vanish_after is not None and len(self.pages()) > f.vanish_after:
             self._vanish()
+        if f.no_ids and params.get("returnIdsOnly") == "true":
+            return Answer([_error("'Invalid URL' Invalid query parameters", 400)])
         if path.endswith("/query") and _is_page(params):
             return self._page(path, params)
         body = super().answer(method, path, params)
@@ -143,6 +151,8 @@ class FaultyArcGIS(ArcGISServer):
             page["features"] = page["features"][: f.lying_cap]
             page.pop("exceededTransferLimit", None)
             return Answer([orjson.dumps(page)])
+        if f.hang_above is not None and count > f.hang_above:
+            time.sleep(f.hang_seconds)
         if f.truncate_above is not None and count > f.truncate_above:
             return Answer([body[: len(body) * 2 // 3]])
         if f.hang_up_above is not None and count > f.hang_up_above:
