@@ -7,6 +7,7 @@ import unicodedata
 
 _WORD = re.compile(r"[^\W_]+")
 _LONGEST = 40
+_PERSON = 16
 _MOST_QUERY_WORDS = 20
 
 
@@ -19,8 +20,12 @@ def fold(text: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """Return the folded words of a text in order, each cut at 40 characters."""
-    return [word[:_LONGEST] for word in _WORD.findall(fold(text))]
+    """Return the folded words of a text in order, each cut at 40 characters.
+
+    Numbers of 16 digits (NIK, KK) are no words: a person's number is neither indexed nor found.
+    """
+    found = (word[:_LONGEST] for word in _WORD.findall(fold(text)))
+    return [word for word in found if not (len(word) == _PERSON and word.isdecimal())]
 
 
 def query_words(text: str) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from catalog.errors import QueryError
 from catalog.model import BBox, DatasetRecord, Kind
 from catalog.search import SearchQuery
 from catalog.store import Catalog
+from catalog.tables import dataset_terms
 
 
 def put(
@@ -168,6 +170,15 @@ def test_edits_are_searched_and_withdrawn_is_not(shelf: Catalog) -> None:
     shelf.datasets.tombstone("gudang", reason="x", by="sri")
     assert ids(shelf, q="lumbung") == []
     assert "Kemensos" not in shelf.datasets.search(SearchQuery()).facets["produsen_data"]
+
+
+def test_a_persons_number_is_not_indexed(catalog: Catalog) -> None:
+    put(catalog, "a", title={"id": "Data 3203010101900001 penerima"})
+    assert ids(catalog, q="penerima") == ["a"]
+    assert ids(catalog, q="3203010101900001") == []
+    with catalog.database.read() as connection:
+        terms = set(connection.scalars(sa.select(dataset_terms.c.term)))
+    assert terms == {"data", "penerima", "a"}
 
 
 @pytest.mark.parametrize(
