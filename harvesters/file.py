@@ -185,13 +185,12 @@ class FileHarvester(Harvester):
         address = safe_url(self.source.url)
         schema = opened.content.schema()
         links = [Link(href=address, rel="via", title=self._name, protocol="WWW:DOWNLOAD")] if remote else []
-        made = "Contoh sintetis, bukan data nyata. " if self.source.synthetic else ""
         modified = None if remote else datetime.fromtimestamp(found.path.stat().st_mtime, UTC)
         return DatasetRecord(
             title=Localized(id=found.name.replace("_", " ")),
             bbox=opened.bbox,
             crs=schema.crs if schema.geometry_type else "",
-            lineage=f"{made}Dipanen dari berkas {self._name} ({found.kind}).",
+            lineage=f"Dipanen dari berkas {self._name} ({found.kind}).",
             modified=modified,
             links=links,
             extras={f"berkas_{key.replace(' ', '_')}": value for key, value in opened.notes.items()},

@@ -18,6 +18,8 @@ from harvesters.mapping_points import PointMaker
 from harvesters.mapping_values import CONVERT, BadValueError
 from layers.contract import FeatureBatch
 
+_SYNTHETIC = "Contoh sintetis, bukan data nyata."
+"""Stands in the lineage of all that is generated: marks get lost, a record's words travel with it."""
 MAX_REPORTED = 50
 """Per kind of trouble and field: one broken column must not fill the error table."""
 
@@ -202,6 +204,8 @@ def merged_record(record: DatasetRecord, layer: LayerConfig, source: SourceConfi
     if record.contact == type(record.contact)():
         changes["contact"] = source.contact
     changes["synthetic"] = record.synthetic or source.synthetic
+    if changes["synthetic"] and _SYNTHETIC not in record.lineage:
+        changes["lineage"] = f"{_SYNTHETIC} {record.lineage}".strip()
     changes["crs"] = layer.crs or record.crs
     order = ("publik", "terbatas", "internal")
     stated = "access" in layer.model_fields_set

@@ -158,12 +158,11 @@ class RasterHarvester(Harvester):
             return False  # a server without HEAD: fetch the file
 
     def _remote(self, choice: Choice, content: Any, found: RasterFacts | None) -> RemoteDataset:
-        made = "Contoh sintetis, bukan data nyata. " if self.source.synthetic else ""
         address = safe_url(self.source.url)
         links = [Link(href=address, rel="via", title=self._name)] if "://" in address else []
         record = DatasetRecord(
             title=Localized(id=choice.remote.replace("_", " ")),
-            lineage=f"{made}Raster dipanen dari {self._name}.",
+            lineage=f"Raster dipanen dari {self._name}.",
             links=links,
         )
         if found is not None:

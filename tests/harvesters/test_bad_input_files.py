@@ -456,6 +456,19 @@ def test_a_feature_of_fifty_megabytes_goes_through(world: World):
     assert set(world.rows()) == {"1"}
 
 
+def test_coordinate_columns_with_decimal_commas_become_points(world: World):
+    path = world.folder / "posko.csv"
+    path.write_bytes("kode;bujur;lintang\n01;107,25;-6,5\n02;;\n03;-6,5;107,25\n".encode("utf-16"))
+    run = world.harvest(source(path, remote="posko", x="bujur", y="lintang"))
+    assert run.state is RunState.OK, explained(world, run)
+    info = world.live()
+    assert info is not None
+    assert info.bbox == pytest.approx((107.25, -6.5, 107.25, -6.5))
+    codes = {error.code for error in world.catalog.runs.errors(run.id)}
+    assert {"coordinates-swapped", "coordinates-missing"} <= codes
+    assert len(world.rows()) == 3
+
+
 # -- the real data of the team --------------------------------------------------------------------
 
 

@@ -237,6 +237,7 @@ def test_every_sample_source_is_harvested_and_is_unchanged_the_second_time(
         dataset = world.catalog.datasets.get(str(layer.id))
         assert dataset.version is not None
         assert dataset.record.synthetic
+        assert "sintetis" in dataset.record.lineage
         assert "(contoh sintetis)" in dataset.record.title.id
         assert "synthetic" in dataset.record.title.en
     assert world.harvest(source).state is RunState.UNCHANGED
