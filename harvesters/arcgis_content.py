@@ -120,7 +120,8 @@ class ArcGISContent:
         stage = self._stage(ids)
         if self._renamed:
             return Listing(count=count, ids=self._feature_ids(ids), stage=stage)
-        return Listing(count=count, ids=tuple(map(str, ids.tolist())), stage=stage)
+        names = tuple(map(str, ids.tolist()))
+        return Listing(count=count, ids=names, stage=stage, certain=bool(self._info.stamp))
 
     def _count(self) -> int:
         count = self._query({"where": self._where(), "returnCountOnly": True}).get("count")

@@ -169,7 +169,7 @@ class EarthquakeContent:
         self._remember()
         ids = tuple(sorted(self._events))
         stage = hashlib.sha256(repr([self._events[i].row for i in ids]).encode()).hexdigest()[:20]
-        return Listing(count=len(ids), ids=ids, window=True, stage=stage)
+        return Listing(count=len(ids), ids=ids, window=True, stage=stage, certain=True)
 
     def _remember(self) -> None:
         """Complete the events by what was known of them, and keep the newest for the next run."""

@@ -135,7 +135,7 @@ class CapContent:
             raise ProtocolError(f"none of {len(links)} alerts could be read", where=self._url)
         ids = tuple(sorted(self._alerts))
         stage = hashlib.sha256(repr([self._alerts[i].row for i in ids]).encode()).hexdigest()[:20]
-        return Listing(count=len(ids), ids=ids, window=True, stage=stage)
+        return Listing(count=len(ids), ids=ids, window=True, stage=stage, certain=True)
 
     def _read(self, link: str) -> Alert:
         """Fetch one alert, below the number of requests a minute that the server allows."""

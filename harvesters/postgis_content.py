@@ -93,7 +93,7 @@ class PostgisContent:
             stage = self._stage(self._connection, ids)
         except psycopg.Error as e:
             raise self._error(e) from e
-        return Listing(count=len(ids), ids=ids, stage=stage)
+        return Listing(count=len(ids), ids=ids, stage=stage, certain=bool(stage))
 
     def _ids(self, connection: psycopg.Connection) -> Iterator[str]:
         with connection.cursor(name="ids") as cursor:

@@ -104,6 +104,19 @@ def test_what_was_left_out_is_found_by_a_second_look(house: House, shared_data: 
     _same(house, _cianjur(shared_data))
 
 
+def test_an_unchanged_edit_date_spares_the_server(house: House, shared_data: Path) -> None:
+    info = {"dataLastEditDate": 1758629816000, "lastEditDate": 1758629816000}
+    layer = villages(shared_data / "cianjur_desa.gpkg", editingInfo=info)
+    with FaultyArcGIS([layer]) as server:
+        assert house.run(server.address).state is RunState.OK
+        asked = len(server.pages())
+        assert house.run(server.address).state is RunState.UNCHANGED
+        assert len(server.pages()) == asked
+        info["dataLastEditDate"] += 1
+        house.run(server.address)
+        assert len(server.pages()) > asked
+
+
 def test_one_feature_that_fails_alone_keeps_the_last_good_version(house: House, shared_data: Path) -> None:
     with FaultyArcGIS([villages(shared_data / "cianjur_desa.gpkg")]) as server:
         assert house.run(server.address).state is RunState.OK
