@@ -165,7 +165,8 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         own = catalog is None
         book = catalog if catalog is not None else Catalog.open(settings.database_url(), clock)
-        readers = Readers(store if store is not None else open_store(settings, clock=clock))
+        layers = store if store is not None else open_store(settings, clock=clock)
+        readers = Readers(layers)
         live = Live(book, clock)
         dispatcher.service = Service(settings, book, live, readers, clock, ApiCache())
         dispatcher.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="ogc")
@@ -181,6 +182,8 @@ def create_app(
             readers.close()
             if own:
                 book.close()
+            if store is None and callable(close := getattr(layers, "close", None)):
+                close()
 
     app = Starlette(routes=[Mount("/static", Assets(dispatcher.gate))], lifespan=lifespan)
     app.router.redirect_slashes = False

@@ -62,7 +62,12 @@ def resource(dataset: Dataset, info: VersionInfo, readers: Readers) -> dict[str,
     code = info.schema.crs if info.schema else "OGC:CRS84"
     temporal = {}
     if info.time_start or info.time_end:
-        temporal = {"temporal": {"begin": info.time_start, "end": info.time_end}}
+        temporal = {
+            "temporal": {
+                "begin": _instant(info.time_start, "00:00:00"),
+                "end": _instant(info.time_end, "23:59:59"),
+            }
+        }
     return {
         "type": "collection",
         "title": {"id": record.title.get("id") or dataset.id, "en": record.title.get("en") or dataset.id},
@@ -80,6 +85,11 @@ def resource(dataset: Dataset, info: VersionInfo, readers: Readers) -> dict[str,
             }
         ],
     }  # fmt: skip
+
+
+def _instant(text: str | None, clock: str) -> str | None:
+    """Return an RFC 3339 instant; layers dated by the day name the day alone."""
+    return f"{text}T{clock}Z" if text is not None and len(text) == 10 else text
 
 
 class _Request:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from functools import reduce
 from typing import Any
 
 import orjson
@@ -39,7 +41,8 @@ from ogc_server.negotiation import (
 from ogc_server.parameters import queryable_names
 from ogc_server.service import Service, document
 from ogc_server.snapshot import Snapshot, missing
-from ogc_server.spatial import bbox_query
+from ogc_server.spatial import bbox_query, inside
+from ogc_server.times import Interval
 
 OFFERS = (GEOJSON_OFFER, HTML_OFFER, JSONLD_OFFER, CSV_OFFER)
 FEATURE_OFFERS = (GEOJSON_OFFER, HTML_OFFER, JSONLD_OFFER)
@@ -67,11 +70,11 @@ def items(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     dataset, info = snapshot.layer(collection_id, ask.values.get("version"))
     schema = info.schema or LayerSchema(())
     crs = _crs(ask.values.get("crs"), schema, "crs")
-    query = question(service, ask, schema, crs)
     cache = PINNED if "version" in ask.values else REVALIDATE
     tag = _tag(ask, dataset, info)
-    ask.check(tag, cache)
     with _reading(service, snapshot, info) as reader:
+        query = question(service, ask, schema, crs, reader)
+        ask.check(tag, cache)
         page = _page(ask, reader, query)
     links = _links(service, ask, dataset, info, query, page)
     answer = _represent(ask, dataset, info, schema, page, links)
@@ -128,27 +131,28 @@ def item(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     return Answer(whole, ask.chosen.media, tag=tag, cache=cache, headers=headers)
 
 
-def question(service: Service, ask: Ask, schema: LayerSchema, crs: Crs) -> Query:
+def question(service: Service, ask: Ask, schema: LayerSchema, crs: Crs, reader: LayerReader) -> Query:
     """Return the query that the parameters ask; ParameterError for what does not fit the schema."""
     values = ask.values
     server = service.settings.server
     if "after" in values and "offset" in values:
         raise ParameterError("query.after-offset", "after")
-    box, exact = _bbox(values, schema)
+    box, exact = _bbox(values, schema, reader)
+    span, dated = _time(values.get("datetime"), schema, reader)
     condition = _filter(ask, schema)
     free = set(queryable_names(schema, ()))
     equals = tuple((k, _typed(schema, k, v)) for k, v in ask.pairs if k in free and k not in _RESERVED)
     _known(schema, [name for name, _ in values.get("sortby", ())], "sortby")
     _known(schema, values.get("properties", ()), "properties")
-    parts = [part for part in (exact, condition) if part is not None]
+    parts = [part for part in (exact, dated, condition) if part is not None]
     return Query(
         limit=min(values.get("limit", server.limit_default), server.limit_max),
         offset=values.get("offset", 0),
         after=values.get("after"),
         bbox=box,
-        time=values.get("datetime"),
+        time=span,
         equals=equals,
-        filter=None if not parts else parts[0] if len(parts) == 1 else ast.And(*parts),
+        filter=_all(parts),
         sortby=values.get("sortby", ()),
         properties=values.get("properties"),
         skip_geometry=values.get("skipGeometry", False),
@@ -191,12 +195,45 @@ def _crs(uri: str | None, schema: LayerSchema, where: str) -> Crs:
     return found
 
 
-def _bbox(values: dict[str, Any], schema: LayerSchema) -> tuple[Any, Any]:
+def _all(parts: list[Any]) -> Any:
+    """Return the conjunction of conditions, None for none."""
+    return reduce(ast.And, parts) if parts else None
+
+
+def _bbox(values: dict[str, Any], schema: LayerSchema, reader: LayerReader) -> tuple[Any, Any]:
+    """Return (envelope, condition) of the bbox.
+
+    /req/core/fc-bbox-response: features without geometry fit every bbox. The store's envelope never
+    fits them, so where there are some (counted once per version) the bbox becomes a condition.
+    """
     if "bbox" not in values:
         if "bbox-crs" in values:
             raise ParameterError("query.bbox-crs-alone", "bbox-crs")
         return None, None
-    return bbox_query(values["bbox"], _crs(values.get("bbox-crs"), schema, "bbox-crs"), schema.crs)
+    box, exact = bbox_query(values["bbox"], _crs(values.get("bbox-crs"), schema, "bbox-crs"), schema.crs)
+    if schema.geometry_type is None:
+        return None, None
+    none = ast.IsNull(ast.Attribute("geometry"), not_=False)
+    if not reader.count(Query(filter=none)):
+        return box, exact
+    return None, ast.Or(exact if exact is not None or box is None else inside(box), none)
+
+
+def _time(span: Interval | None, schema: LayerSchema, reader: LayerReader) -> tuple[Interval | None, Any]:
+    """Return (interval, condition) of datetime; features without time fit any (fc-time-response)."""
+    if span is None or schema.time_field is None or span == (None, None):
+        return None, None
+    column = ast.Attribute(schema.time_field)
+    none = ast.IsNull(column, not_=False)
+    if not reader.count(Query(filter=none)):
+        return span, None
+    kind = next(field.type for field in schema.fields if field.name == schema.time_field)
+    parts: list[Any] = []
+    for text_, compare in zip(span, (ast.GreaterEqual, ast.LessEqual), strict=True):
+        if text_ is not None:
+            moment = datetime.fromisoformat(text_)
+            parts.append(compare(column, moment.date() if kind is FieldType.DATE else moment))
+    return None, ast.Or(_all(parts), none)
 
 
 def _filter(ask: Ask, schema: LayerSchema) -> Any:

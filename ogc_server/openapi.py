@@ -77,7 +77,7 @@ def _reference(param: Param, route: Route, parameters: dict[str, Any], lang: str
     described = {
         "name": param.name, "in": "query", "required": False,
         "description": text(f"api.param.{param.name}", lang), "schema": schema, "style": "form",
-        "explode": param.explode is not False,
+        "explode": False,
     }  # fmt: skip
     parameters[key] = described
     return {"$ref": f"#/components/parameters/{key}"}

@@ -34,7 +34,6 @@ class Param:
     name: str
     read: Callable[[str, str], Any]
     schema: Mapping[str, Any]
-    explode: bool | None = None
 
 
 def split_query(raw: bytes) -> Pairs:
@@ -177,11 +176,11 @@ _BBOX = {
 F = Param("f", text, _STRING)
 LANG = Param("lang", text, {"type": "string", "enum": ["id", "en"]})
 COMMON = (F, LANG)
-BBOX = Param("bbox", numbers, _BBOX, explode=False)
+BBOX = Param("bbox", numbers, _BBOX)
 DATETIME = Param("datetime", interval, _STRING)
 Q = Param("q", free_text, _STRING)
 OFFSET = Param("offset", whole, {"type": "integer", "minimum": 0, "default": 0})
-SORTBY = Param("sortby", sorting, _LIST, explode=False)
+SORTBY = Param("sortby", sorting, _LIST)
 CRS = Param("crs", text, _URI)
 VERSION = Param("version", positive, {"type": "integer", "minimum": 1})
 FILTER = (
@@ -214,7 +213,7 @@ def items_table(default: int, maximum: int) -> tuple[Param, ...]:
         CRS,
         *FILTER,
         SORTBY,
-        Param("properties", names, _LIST, explode=False),
+        Param("properties", names, _LIST),
         Param("skipGeometry", boolean, {"type": "boolean", "default": False}),
         VERSION,
     )
@@ -229,9 +228,9 @@ def records_table(default: int, maximum: int) -> tuple[Param, ...]:
         BBOX,
         DATETIME,
         Q,
-        Param("ids", names, _LIST, explode=False),
-        Param("externalIds", names, _LIST, explode=False),
-        Param("type", names, _LIST, explode=False),
+        Param("ids", names, _LIST),
+        Param("externalIds", names, _LIST),
+        Param("type", names, _LIST),
         SORTBY,
     )
 

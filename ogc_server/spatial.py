@@ -47,14 +47,24 @@ def bbox_query(box: Numbers, crs: Crs, storage_code: str) -> tuple[Box | None, A
     if plain:
         return (parts[0][0], parts[0][1], parts[-1][2], parts[-1][3]), None
     shapes = [_bent(part, crs, target.code) for part in parts]
-    conditions = [
-        ast.GeometryIntersects(ast.Attribute("geometry"), values.Geometry(shapely.geometry.mapping(shape)))
-        for shape in shapes
-    ]
+    conditions = [_touches(shape) for shape in shapes]
     if len(shapes) == 1:
         west, south, east, north = shapes[0].bounds
         return (west, south, east, north), conditions[0]
     return None, ast.Or(*conditions)
+
+
+def inside(box: Box) -> Any:
+    """Return the condition of a storage-CRS box, which may cross the antimeridian."""
+    west, south, east, north = box
+    if west <= east:
+        return _touches(shapely.box(west, south, east, north))
+    halves = [shapely.box(west, south, 180, north), shapely.box(-180, south, east, north)]
+    return _touches(shapely.MultiPolygon(halves))
+
+
+def _touches(shape: Any) -> Any:
+    return ast.GeometryIntersects(ast.Attribute("geometry"), values.Geometry(shapely.geometry.mapping(shape)))
 
 
 def _same_datum(one: Crs, other: Crs) -> bool:

@@ -1,4 +1,7 @@
-"""The `datetime` parameter: RFC 3339 instants, full dates and intervals (Features Part 1, 7.15.4)."""
+"""The `datetime` parameter: RFC 3339 instants, full dates and intervals (Features Part 1, 7.15.4).
+
+An end of an interval may also be an ISO 8601 duration (`2024-01-01/P2D`): OGC's test suite asks so.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,11 @@ type Interval = tuple[str | None, str | None]
 """Inclusive UTC instants as `2024-01-31T23:59:59.999999Z`; None is an open end."""
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_DURATION = re.compile(
+    r"P(?=.)(?:(\d{1,4})Y)?(?:(\d{1,4})M)?(?:(\d{1,4})W)?(?:(\d{1,5})D)?"
+    r"(?:T(?=.)(?:(\d{1,5})H)?(?:(\d{1,6})M)?(?:(\d{1,8})S)?)?",
+    re.ASCII,
+)
 _DATETIME = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}):(\d{2})(?:\.(\d{1,9}))?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )
@@ -22,7 +30,7 @@ def interval(name: str, value: str) -> Interval:
     A full date covers its whole (UTC) day. Raises ParameterError for anything else: month 13, day
     32, a date-time without zone, three parts, a reversed or empty interval.
     """
-    parts = value.split("/")
+    parts = _spelled_out(name, value.split("/"))
     if len(parts) > 2 or not value.strip() or value == "..":
         raise ParameterError("query.datetime", name, value=value[:80])
     starts = [_end(name, part, last=False) for part in parts]
@@ -45,6 +53,33 @@ def _end(name: str, part: str, *, last: bool) -> datetime | None:
         return _instant(part)
     except (ValueError, OverflowError):
         raise ParameterError("query.datetime", name, value=part[:80]) from None
+
+
+def _spelled_out(name: str, parts: list[str]) -> list[str]:
+    """Return the parts with a duration at one end written as the instant that it leads to."""
+    if len(parts) != 2:
+        return parts
+    start, end = parts
+    try:
+        if start.startswith("P") and (moment := _end(name, end, last=True)):
+            return [_text(_shift(moment, start, -1)) or "", end]
+        if end.startswith("P") and (moment := _end(name, start, last=False)):
+            return [start, _text(_shift(moment, end, 1)) or ""]
+    except (ValueError, OverflowError):
+        raise ParameterError("query.datetime", name, value="/".join(parts)[:80]) from None
+    return parts
+
+
+def _shift(moment: datetime, duration: str, sign: int) -> datetime:
+    match = _DURATION.fullmatch(duration)
+    if not match:
+        raise ValueError(duration)
+    years, months, weeks, days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    month = moment.year * 12 + moment.month - 1 + sign * (years * 12 + months)
+    first = moment.replace(year=month // 12, month=month % 12 + 1, day=1)
+    day = min(moment.day, ((first + timedelta(days=32)).replace(day=1) - timedelta(days=1)).day)
+    rest = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+    return first.replace(day=day) + sign * rest
 
 
 def _instant(part: str) -> datetime:

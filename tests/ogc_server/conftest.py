@@ -52,7 +52,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Iterat
     made = open_world(make_settings(tmp_path_factory.mktemp("world")))
     fill(made, shared_data)
     yield made
-    made.catalog.close()
+    made.close()
 
 
 @pytest.fixture(scope="session")
@@ -74,4 +74,4 @@ def fresh(tmp_path: Path) -> Iterator[World]:
     """An empty world that a test may change."""
     made = open_world(make_settings(tmp_path))
     yield made
-    made.catalog.close()
+    made.close()

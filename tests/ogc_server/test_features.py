@@ -40,7 +40,7 @@ def either(
     fill(made, shared_data, ("desa", "gudang"))
     with running(made) as url, httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
         yield client
-    made.catalog.close()
+    made.close()
 
 
 def pages(client: httpx.Client, url: str, **params: Any) -> Iterator[dict[str, Any]]:
@@ -76,7 +76,7 @@ def test_time_bbox_filter_and_queryables_together(either: httpx.Client, shared_d
         key
         for key, row, shape in zip(source.ids, source.rows, source.geometries, strict=True)  # type: ignore[arg-type]
         if shape.intersects(box) and row["jenis"] == 1 and row["luas"] > 150
-        and row["diperbarui"] and row["diperbarui"].month in (3, 4)
+        and (row["diperbarui"] is None or row["diperbarui"].month in (3, 4))
     }  # fmt: skip
     assert len(wanted) > 3
     found = {
@@ -139,7 +139,37 @@ def test_a_table_has_no_geometry_and_no_crs(client: httpx.Client) -> None:
     assert "crs" not in doc
     page = client.get("/collections/idm/items", params={"limit": 2}).json()
     assert [feature["geometry"] for feature in page["features"]] == [None, None]
-    assert client.get("/collections/idm/items", params={"bbox": "0,0,1,1"}).json()["numberMatched"] == 0
+    assert client.get("/collections/idm/items", params={"bbox": "0,0,1,1"}).json()["numberMatched"] == 354
+
+
+def test_what_has_no_place_fits_every_bbox(fresh: World) -> None:
+    """/req/core/fc-bbox-response C."""
+    batch = points(6)
+    batch.geometries[2] = None  # type: ignore[index]
+    fresh.publish("gudang", POINTS, batch, bbox=None)
+    with running(fresh) as url, httpx.Client(base_url=url, trust_env=False) as client:
+        for box, found in (
+            ("107.09,-6.81,107.13,-6.7", [1, 3]),
+            ("179,-10,-179,0", [3, 5, 6]),
+            ("0,0,1,1", [3]),
+        ):
+            page = client.get("/collections/gudang/items", params={"bbox": box}).json()
+            assert [feature["id"] for feature in page["features"]] == found
+
+
+@pytest.mark.parametrize(
+    ("asked", "months"),
+    [("2024-03-01/2024-03-31", {3}), ("2024-03-01/P1M", {3, 4}), ("P1M/2024-03-31T23:59:59Z", {3}), ("../2024-02-01", {1, 2}),
+     ("2024-11-30/..", {12}), ("2024-11-30T12:00:00+07:00/", {12})],
+)  # fmt: skip
+def test_time_selects_the_dated_and_keeps_the_undated(
+    client: httpx.Client, asked: str, months: set[int]
+) -> None:
+    page = client.get(ITEMS, params={"datetime": asked, "limit": 1000, "skipGeometry": "true"}).json()
+    times = [feature["properties"]["diperbarui"] for feature in page["features"]]
+    assert {int(time[5:7]) for time in times if time} <= months
+    assert {int(time[5:7]) for time in times if time} >= months - {2, 4}
+    assert times.count(None) == 72
 
 
 def test_csv_is_read_by_a_spreadsheet_and_runs_nothing(client: httpx.Client) -> None:

@@ -256,7 +256,7 @@ def test_two_workers_both_see_changes_and_stop_when_told(tmp_path: Path) -> None
         process.terminate()
         stopped = process.wait(30)
         log.close()
-        world.catalog.close()
+        world.close()
     assert stopped in (0, -15)
     log_text = (tmp_path / "server.log").read_text()
     assert log_text.count("GET /collections/baru 200") >= 16
