@@ -103,13 +103,14 @@ def workbook(path: Path, *, formulas: bool) -> Iterator[Any]:
     """Open a workbook for streaming; ProtocolError when it is cut, or a zip bomb."""
     _check_size(path)
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="openpyxl")  # styles and validations we do not read
-            book = openpyxl.load_workbook(path, read_only=True, data_only=not formulas, keep_links=False)
-        try:
-            yield book
-        finally:
-            book.close()
+        with path.open("rb") as file:  # by its bytes: given a path, openpyxl goes by the name's ending
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", module="openpyxl")  # styles and validations we do not read
+                book = openpyxl.load_workbook(file, read_only=True, data_only=not formulas, keep_links=False)
+            try:
+                yield book
+            finally:
+                book.close()
     except ProtocolError:
         raise
     except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, EOFError, SyntaxError) as error:
