@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import openpyxl
 import pytest
+from rasterio.io import MemoryFile
+from rasterio.transform import from_origin
 
 from catalog.model import RunState
 from catalog.runs import Run
@@ -190,3 +195,45 @@ def test_a_harvest_registers_what_it_published_and_waits_for_no_ckan_that_is_dow
         assert Engine(full, catalog, store).run(source).state is RunState.OK
         assert ours.packages["bnpb-korban"]["title"] == "Korban bencana 2024"
         assert ours.organisations["bnpb"]["title"] == "BNPB"
+
+
+def test_a_workbook_of_two_sheets_becomes_two_tables(
+    site: Speaker, harvest: Harvest, catalog: Catalog, store: LayerStore
+) -> None:
+    book = openpyxl.Workbook()
+    for name, count in (("Gudang", 3), ("Lumbung", 2)):
+        sheet = book.create_sheet(name)
+        sheet.append(["kode", "isi"])
+        for n in range(count):
+            sheet.append([f"32.03.0{n}", n])
+    del book["Sheet"]
+    body = io.BytesIO()
+    book.save(body)
+    offer(site, ("application/octet-stream", body.getvalue()), format_="XLS")
+    site.packages["korban"]["resources"][0]["mimetype"] = "application/vnd.ms-excel; xlsx"
+    run = harvest()
+    assert (run.state, run.reason) == (RunState.OK, "")
+    assert catalog.runs.errors(run.id) == []
+    tables = catalog.datasets.ids(kind="table")
+    assert tables == ["bnpb-korban-0a1b2c3d-gudang", "bnpb-korban-0a1b2c3d-lumbung"]
+    assert [len(rows(catalog, store, name)) for name in tables] == [3, 2]
+    assert catalog.datasets.get("bnpb-korban-0a1b2c3d").kind == "record"
+    assert harvest().state is RunState.UNCHANGED
+
+
+def test_a_geotiff_behind_a_resource_becomes_a_raster(
+    site: Speaker, harvest: Harvest, catalog: Catalog
+) -> None:
+    with MemoryFile() as memory:
+        values = np.arange(64 * 64, dtype="float32").reshape(64, 64)
+        with memory.open(driver="GTiff", width=64, height=64, count=1, dtype="float32", crs="EPSG:4326",
+                         transform=from_origin(107, -6.5, 0.01, 0.01), nodata=-1) as made:  # fmt: skip
+            made.write(values, 1)
+        body = bytes(memory.getbuffer())
+    offer(site, ("application/octet-stream", body), format_="GeoTIFF")
+    run = harvest()
+    assert (run.state, run.reason) == (RunState.OK, "")
+    dataset = catalog.datasets.get("bnpb-korban-0a1b2c3d")
+    assert dataset.kind == "raster"
+    assert dataset.version is not None
+    assert dataset.record.bbox == pytest.approx((107, -7.14, 107.64, -6.5))
