@@ -82,6 +82,11 @@ def _pools(policy: AddressPolicy, lines: Lines) -> dict[str, type[HTTPConnection
     class Tls(HTTPSConnectionPool):
         ConnectionCls = CheckedTls
 
+        def _validate_conn(self, conn: Any) -> None:
+            """Connect early, as urllib3 does; its warning on each request is our one line in the log."""
+            if conn.is_closed:
+                conn.connect()
+
     return {"http": Plain, "https": Tls}
 
 
