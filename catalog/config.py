@@ -225,7 +225,7 @@ def _doubled_layers(file: YamlFile) -> Iterator[Problem]:
 
 
 def _fill_addresses(file: YamlFile) -> dict[str, Any]:
-    """Put the environment's values into the two database addresses."""
+    """Put the environment's values into the two database addresses; make the secret's path absolute."""
 
     def value_of(found: re.Match[str]) -> str:
         value = os.environ.get(found[1])
@@ -237,21 +237,24 @@ def _fill_addresses(file: YamlFile) -> dict[str, Any]:
     for name in ("database", "layers"):
         if isinstance(data.get(name), str):
             data[name] = _REFERENCE.sub(value_of, data[name])
+    if isinstance(data.get("ckan"), dict):
+        data["ckan"] = {key: _from_folder(file, value) for key, value in data["ckan"].items()}
     return data
 
 
 def _absolute_paths(file: YamlFile) -> dict[str, Any]:
     """Count relative paths (the `url` of a file, a secret's file) from the YAML file's folder."""
-    folder = file.path.parent
     data = dict(file.data)
     url, auth = data.get("url"), data.get("auth")
     if isinstance(url, str) and url and not _HAS_SCHEME.match(url):
-        data["url"] = str((folder / url).resolve())
+        data["url"] = str((file.path.parent / url).resolve())
     if isinstance(auth, dict):
-        data["auth"] = {
-            key: f"file:{folder / value.removeprefix('file:')}"
-            if isinstance(value, str) and value.startswith("file:")
-            else value
-            for key, value in auth.items()
-        }
+        data["auth"] = {key: _from_folder(file, value) for key, value in auth.items()}
     return data
+
+
+def _from_folder(file: YamlFile, reference: Any) -> Any:
+    """Count the path of a `file:` reference from the YAML file's folder; leave all else as it is."""
+    if isinstance(reference, str) and reference.startswith("file:"):
+        return f"file:{(file.path.parent / reference.removeprefix('file:')).resolve()}"
+    return reference

@@ -165,7 +165,7 @@ def test_paths_count_from_the_file(config: Path) -> None:
     )
     source = load_source(path)
     assert source.url == str((config / "a.gpkg").resolve())
-    assert source.auth["token"] == f"file:{config.resolve() / 'sources' / '../token'}"
+    assert source.auth["token"] == f"file:{config.resolve() / 'token'}"
 
 
 def test_settings(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,12 +174,14 @@ def test_settings(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPASSWORD_TEST", "p@ss")
     (config / "satudata.yml").write_text(
         "database: postgresql+psycopg://u:${PGPASSWORD_TEST}@db/satudata\nserver: {title: Satu Data}\n"
-        'ckan: {url: "https://ckan.example", api_key: "${CKAN_KEY}"}\n',
+        "ckan: {url: 'https://ckan.example', api_key: 'file:ckan-key'}\n",
         "utf-8",
     )
     loaded = load_settings(config, config / "data")
     assert loaded.database_url() == "postgresql+psycopg://u:p@ss@db/satudata"
     assert loaded.server.title.id == "Satu Data"
+    assert loaded.ckan is not None
+    assert loaded.ckan.api_key == f"file:{config.resolve() / 'ckan-key'}"
     assert (loaded.config_dir, loaded.data_dir) == (config.resolve(), (config / "data").resolve())
 
 
