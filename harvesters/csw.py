@@ -97,7 +97,6 @@ class CswHarvester(Harvester):
 
     def _all(self) -> list[str]:
         if self._ids is None:
-            self._service.settle()
             self._matched = self._service.hits(self._cql)
             self._ids, self._bad = self._walk_ids()
         return self._ids

@@ -6,6 +6,7 @@ owslib writes each request body; our HTTP client sends it; the answer is read le
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -16,11 +17,12 @@ from owslib.catalogue.csw2 import CatalogueServiceWeb as Csw2
 from owslib.catalogue.csw3 import CatalogueServiceWeb as Csw3
 from owslib.namespaces import Namespaces
 
-from catalog.errors import ProtocolError
+from catalog.errors import AuthSourceError, ProtocolError
 from catalog.metadata.xmlsafe import Element, attribute, every, first, local, own_text, parse_xml, text_at
 from harvesters.http import HttpClient
 from harvesters.wfs_service import exception_text
 
+log = logging.getLogger(__name__)
 GMD = "http://www.isotc211.org/2005/gmd"
 MDB = ("http://standards.iso.org/iso/19115/-3/mdb/2.0", "http://standards.iso.org/iso/19115/-3/mdb/1.0")
 _RECORDS = {"MD_Metadata", "MI_Metadata", "Record", "SummaryRecord", "BriefRecord"}
@@ -46,6 +48,26 @@ class Records:
     elements: list[Element] = field(default_factory=list)
     matched: int | None = None
     returned: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    start: int
+    count: int
+    full: bool
+    cql: str
+    result_type: str = "results"
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a server wants to be asked."""
+
+    post: bool
+    sorted: bool
+
+
+_WAYS = (_Way(True, True), _Way(True, False), _Way(False, True), _Way(False, False))
 
 
 class _Unsent:
@@ -75,7 +97,7 @@ class CswService:
         self.http = http
         self._version, self._schema = version, schema
         self._capabilities: Capabilities | None = None
-        self.sorts = True
+        self._way, self._settled = _WAYS[0], False
 
     @property
     def capabilities(self) -> Capabilities:
@@ -135,37 +157,63 @@ class CswService:
         self, start: int, count: int, *, full: bool = True, cql: str = "", retries: int | None = None
     ) -> Records:
         """Ask for `count` records from `start` (from 1); brief ones in the catalogue's own schema."""
-        body = self._write(start, count, full, cql)
-        headers = {"Content-Type": "application/xml"}
-        content = self.http.post(self.url, data=body, headers=headers, retries=retries).content
-        return read_records(self._answer(content))
+        self._settle()
+        return self._send(_Asked(start, count, full, cql), retries)
 
-    def settle(self) -> None:
-        """Find out whether the server sorts by identifier (asked once, with one brief record)."""
-        try:
-            self.get_records(1, 1, full=False)
-        except ProtocolError:
-            self.sorts = False
+    def _settle(self) -> None:
+        """Find out, once, what the server takes: POST or else GET, sorted by identifier or else not."""
+        if self._settled:
+            return
+        self._settled = True
+        for self._way in _WAYS:
             try:
-                self.get_records(1, 1, full=False)
-            except ProtocolError:
-                self.sorts = True  # it was not the sorting
+                self._send(_Asked(1, 1, False, ""), None if self._way == _WAYS[0] else 0)
+            except (ProtocolError, AuthSourceError) as exc:
+                log.info("%s: %s: %s", self.url, self._way, exc)
+            else:
+                return
+        self._way = _WAYS[0]  # it is neither: the question itself will tell
 
     def hits(self, cql: str = "") -> int | None:
         """Return how many records match, None when the server can not tell."""
+        self._settle()
         for result_type in ("hits", "results"):
             try:
-                body = self._write(1, 1, False, cql, result_type)
-                headers = {"Content-Type": "application/xml"}
-                answer = self._answer(self.http.post(self.url, data=body, headers=headers).content)
+                found = self._send(_Asked(1, 1, False, cql, result_type), None)
             except ProtocolError:
                 if result_type == "results":
                     raise
                 continue
-            found = read_records(answer)
             if found.matched is not None and (found.matched or result_type == "results"):
                 return found.matched
         return None
+
+    def _send(self, asked: _Asked, retries: int | None) -> Records:
+        if self._way.post:
+            headers = {"Content-Type": "application/xml"}
+            answer = self.http.post(self.url, data=self._write(asked), headers=headers, retries=retries)
+        else:
+            answer = self.http.get(self.url, params=self._pairs(asked), retries=retries)
+        return read_records(self._answer(answer.content))
+
+    def _pairs(self, asked: _Asked) -> dict[str, Any]:
+        """Return the question as key-value pairs, for servers (or their guards) that refuse POST."""
+        prefix = "csw30" if self._three else "csw"
+        pairs: dict[str, Any] = {
+            "service": "CSW", "version": self.capabilities.version, "request": "GetRecords",
+            "typeNames": f"{prefix}:Record", "resultType": asked.result_type,
+            "elementSetName": "full" if asked.full else "brief",
+            "outputSchema": self.schema if asked.full else self._own,
+            "startPosition": asked.start, "maxRecords": asked.count,
+        }  # fmt: skip
+        if self._way.sorted:
+            pairs["sortBy"] = "dc:identifier:A"
+        if asked.cql:
+            pairs |= {
+                "constraintLanguage": "CQL_TEXT", "constraint": asked.cql,
+                "constraint_language_version": "1.1.0",
+            }  # fmt: skip
+        return pairs
 
     def get_by_id(self, identifier: str) -> Records:
         """Ask for one record by its identifier."""
@@ -182,19 +230,20 @@ class CswService:
             "id": identifier, "elementSetName": "full", "outputSchema": self.schema,
         }  # fmt: skip
 
-    def _write(self, start: int, count: int, full: bool, cql: str, result_type: str = "results") -> bytes:
+    def _write(self, asked: _Asked) -> bytes:
         version = self.capabilities.version
         writer: Any = (_Writer3 if self._three else _Writer2)(self.url, version=version, skip_caps=True)
         filters = fes2 if self._three else fes
-        order = filters.SortBy([filters.SortProperty("dc:identifier", "ASC")]) if self.sorts else None
+        order = filters.SortBy([filters.SortProperty("dc:identifier", "ASC")]) if self._way.sorted else None
         common: dict[str, Any] = {
-            "sortby": order, "esn": "full" if full else "brief", "startposition": start, "maxrecords": count,
-            "outputschema": self.schema if full else self._own, "cql": cql or None,
+            "sortby": order, "esn": "full" if asked.full else "brief", "startposition": asked.start,
+            "maxrecords": asked.count, "outputschema": self.schema if asked.full else self._own,
+            "cql": asked.cql or None,
         }  # fmt: skip
         if self._three:
             writer.getrecords(typenames="csw30:Record", **common)
         else:
-            writer.getrecords2(typenames="csw:Record", resulttype=result_type, **common)
+            writer.getrecords2(typenames="csw:Record", resulttype=asked.result_type, **common)
         prefix = "csw30" if self._three else "csw"
         request = util.add_namespaces(util.cleanup_namespaces(writer.request), ["ows", prefix, "dc"])
         return bytes(etree.tostring(request, encoding="utf-8", xml_declaration=True))

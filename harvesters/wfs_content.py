@@ -197,7 +197,7 @@ class WfsContent:
         for lo in range(0, len(page), self._question.page_size):
             hi = lo + self._question.page_size
             part = WfsPage(page.ids[lo:hi], page.rows[lo:hi], page.geometries[lo:hi])
-            yield FeaturePage(f"all:{lo}", self._batch(part))
+            yield FeaturePage(f"all:{lo}", self._batch(part), _uncounted(listing, self._question, lo))
         if listing.count is not None and len(page) < listing.count:
             raise IncompleteError(
                 f"the server gives at most {len(page)} of {listing.count} features and can not page",
@@ -293,6 +293,14 @@ class WfsContent:
 def _unstable(own: str) -> bool:
     """Tell an id that changes at each request: GeoServer's for tables without a key, or none at all."""
     return not own or ".fid-" in own or own.startswith("fid-")
+
+
+def _uncounted(listing: Listing, question: Question, start: int) -> list[ItemError]:
+    """Warn, once, that nobody can tell whether all came: neither hits nor paging."""
+    if start or listing.count is not None:
+        return []
+    said = "the server tells no count and does not page: completeness can not be checked"
+    return [ItemError("count-unknown", said, question.type.name, severity="warning")]
 
 
 def _span(key: str) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from catalog.metadata.xmlsafe import Element, local, parse_xml
 from catalog.model import DatasetRecord, Localized
 
 Standard = Literal["iso19139", "iso19115-3", "dublin-core"]
+_ISO = {"MD_Metadata", "MI_Metadata"}
 _DUBLIN = {"Record", "SummaryRecord", "BriefRecord"}
 
 
@@ -39,7 +40,7 @@ def read_metadata(source: bytes | Element, *, where: str = "") -> ParsedMetadata
     holds neither title nor identifier.
     """
     root = parse_xml(source, where=where) if isinstance(source, bytes) else source
-    element = next((e for e in root.iter() if local(e) == "MD_Metadata" or local(e) in _DUBLIN), None)
+    element = next((e for e in root.iter() if local(e) in _ISO or local(e) in _DUBLIN), None)
     if element is None:
         raise RecordError(f"no metadata record in <{local(root)}>", where=where)
     standard = standard_of(element)

@@ -108,6 +108,14 @@ def test_dublin_core_with_its_latitude_first_box():
     assert record.modified == datetime(2024, 5, 6, tzinfo=UTC)
 
 
+def test_the_imagery_form_mi_metadata_is_read_too():
+    document = gmd(Rec()).replace(b"gmd:MD_Metadata", b"gmi:MI_Metadata")
+    document = document.replace(
+        b"<gmi:MI_Metadata ", b'<gmi:MI_Metadata xmlns:gmi="http://www.isotc211.org/2005/gmi" '
+    )
+    assert read_metadata(document).identifier == Rec().identifier
+
+
 def test_english_translation_is_kept():
     text = gmd(Rec()).replace(
         b"Batas Desa Kabupaten Cianjur</gco:CharacterString>",

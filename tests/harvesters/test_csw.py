@@ -18,6 +18,7 @@ from catalog.sources import SourceConfig
 from harvesters.contract import RemoteDataset
 from harvesters.csw import CswHarvester, record_options
 from harvesters.csw_data import ways
+from harvesters.csw_service import _Way
 from harvesters.http import HttpClient
 from harvesters.registry import check
 from tests.servers.iso_records import Rec, gmd, mdb
@@ -182,8 +183,28 @@ def test_a_catalogue_that_counts_nothing_is_read_to_its_end(bad):
 def test_a_catalogue_without_sorting_or_hits_is_still_read(bad):
     app, url = bad
     app.sorts = app.hits_supported = False
+    assert harvester(url).probe().details["records"] == 25
     datasets, errors = read(harvester(url))
     assert (set(datasets), errors) == (set(app.documents), [])
+
+
+@pytest.mark.parametrize("status", [403, 405])
+@pytest.mark.parametrize("sorts", [True, False])
+def test_a_catalogue_that_refuses_post_is_asked_by_get(bad, status, sorts):
+    app, url = bad
+    app.post_status, app.sorts = status, sorts
+    found = harvester(url, options={"page_size": 10})
+    assert found.probe().details["records"] == 25
+    datasets, errors = read(found)
+    assert (set(datasets), errors) == (set(app.documents), [])
+
+
+def test_pycsw_understands_the_questions_we_send_by_get(pycsw: Pycsw):
+    for version in ("2.0.2", "3.0.0"):
+        found = harvester(pycsw.url, options={"version": version}, where="dc:title = 'Data uji 7'")
+        found._service._settled, found._service._way = True, _Way(post=False, sorted=True)
+        datasets, errors = read(found)
+        assert (set(datasets), errors) == ({"00000000-0000-4000-8000-000000000007"}, [])
 
 
 def test_a_catalogue_of_iso_19115_3_records():

@@ -70,7 +70,9 @@ def bad() -> Iterator[tuple[BadWfs, str]]:
 def test_all_of_cianjur_comes_with_its_attributes_and_shapes(mapserver: MapServer, version: str):
     dataset = one(harvester(mapserver.url, page_size=100, remote="desa", options={"version": version}))
     got, errors = features(dataset)
-    assert errors == []
+    uncounted = ["count-unknown"] if version == "1.0.0" else []  # it has no hits: said, not hidden
+    assert [e.code for e in errors if e.severity == "warning"] == uncounted
+    assert not [e for e in errors if e.severity == "error"]
     with fiona.open(mapserver.gpkg, layer="desa") as source:
         wanted = {f"desa.{f.properties['KDEPUM']}": f for f in source}
         assert len(wanted) == 360

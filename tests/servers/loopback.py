@@ -193,6 +193,16 @@ _XSD = """<xsd:schema xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:a="http
  </xsd:complexType><xsd:element name="desa" type="a:desaType"/></xsd:schema>"""
 
 
+def _as_xml(params: dict[str, str]) -> etree._Element:
+    """Turn a question of key-value pairs into the XML that POST would have carried."""
+    names = {"resulttype": "resultType", "startposition": "startPosition", "maxrecords": "maxRecords"}
+    root = etree.Element("GetRecords", {names[k]: v for k, v in params.items() if k in names})
+    etree.SubElement(root, "ElementSetName").text = params["elementsetname"]
+    if "sortby" in params:
+        etree.SubElement(root, "SortBy")
+    return root
+
+
 @dataclass
 class BadCsw:
     """A CSW with switches. Records `rec-1`... come from `documents` (identifier -> full record)."""
@@ -208,11 +218,16 @@ class BadCsw:
     matched: str | None = None
     empty_at: tuple[int, ...] = ()
     hits_supported: bool = True
+    post_status: int = 200
     asked: list[etree._Element] = field(default_factory=list)
 
     def __call__(self, asked: Asked) -> Answer:
         if asked.body:
+            if self.post_status != 200:
+                return Answer("<html>Request blocked</html>", "text/html", self.post_status)
             return self._records(asked.xml)
+        if asked.params.get("request") == "GetRecords":
+            return self._records(_as_xml(asked.params))
         if asked.params.get("request") == "GetRecordById":
             own = asked.params["id"]
             if own in self.broken:
