@@ -152,12 +152,23 @@ class ImageService:
             "transform": grid.transform, "nodata": nodata, "tiled": True, "compress": "deflate",
             "BIGTIFF": "IF_SAFER", "SPARSE_OK": True,
         }  # fmt: skip
+        tiles = [folder / f"petak-{stamp}-{number:06d}.npy" for number in range(len(windows))]
+        self._drop_stale(tiles, grid, windows, nodata)
         with rasterio.open(path, "w", **profile) as sink:
-            for done, window in enumerate(windows, start=1):
-                tile = folder / f"petak-{stamp}-{done:06d}.npy"
+            for done, (tile, window) in enumerate(zip(tiles, windows, strict=True), start=1):
                 sink.write(self._kept(tile, grid, window, nodata), window=window)
                 progress(done, len(windows))
         return path
+
+    def _drop_stale(self, tiles: list[Path], grid: Grid, windows: list[Window], nodata: float | None) -> None:
+        """Ask again for the first and last tile of an interrupted export; if either changed, drop all."""
+        there = [number for number, tile in enumerate(tiles) if tile.exists()]
+        for number in {*there[:1], *there[-1:]}:
+            old = np.load(tiles[number], allow_pickle=False)
+            if not np.array_equal(old, self._cells(grid, windows[number], nodata), equal_nan=True):
+                for tile in tiles:
+                    tile.unlink(missing_ok=True)
+                return
 
     def _side(self) -> int:
         most = [int(self.info[k]) for k in ("maxImageWidth", "maxImageHeight") if self.info.get(k)]
