@@ -267,6 +267,11 @@ class ArcGISServer:
 
     def route(self, path: str, params: dict[str, str]) -> list[bytes | memoryview]:
         """Return the body for a path below the services root."""
+        below = path.removeprefix(SERVICES).strip("/")
+        inside = [name for name in self.services if name.startswith(f"{below}/" if below else "")]
+        if inside and path.startswith(SERVICES):
+            found = [dict(zip(("name", "type"), name.rsplit("/", 1), strict=True)) for name in inside]
+            return [orjson.dumps({"currentVersion": 10.81, "folders": [], "services": found})]
         match = re.fullmatch(rf"{SERVICES}/(.+?/(?:MapServer|FeatureServer))(?:/(\d+)(/query)?)?/?", path)
         if not match or match[1] not in self.services:
             raise QueryFailedError("Service not found", 404)

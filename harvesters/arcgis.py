@@ -39,6 +39,12 @@ class ArcgisOptions(Options):
         default="keep",
         description="upper or lower: names of all fields, for editions that differ in case only",
     )
+    geometry_precision: int | None = Field(
+        default=None,
+        ge=0,
+        le=15,
+        description="Decimals of coordinates asked for; default: all that the server has. 7 halves the bytes",
+    )
     token_url: str = Field(
         default="",
         description="generateToken address; then auth.username and auth.password are used for tokens",
@@ -132,6 +138,7 @@ class ArcgisHarvester(Harvester):
             where=layer.where or "",
             out_sr=_wkid(layer.crs, self.source.id),
             page_size=self.options.page_size or self.http.settings.page_size,
+            precision=self.options.geometry_precision,
             feature_id=layer.feature_id or "",
             time_field=layer.time.field or _time_field(info, attributes),
             region_code=_known(layer.region_code, attributes),

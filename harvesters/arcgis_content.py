@@ -40,6 +40,7 @@ class Question:
     where: str = ""
     out_sr: int = 4326
     page_size: int = 1000
+    precision: int | None = None
     feature_id: str = ""
     time_field: str | None = None
     region_code: RegionCode | None = None
@@ -331,6 +332,7 @@ class ArcGISContent:
         shape = {
             "outFields": "*", "returnGeometry": self._info.geometry_type is not None, "outSR": self._q.out_sr,
             "returnZ": False, "returnM": False, "returnTrueCurves": False,
+            "geometryPrecision": self._q.precision,
         }  # fmt: skip
         answer = self._patient({**shape, **params}, retries=1 if chunk is None or len(chunk) > 1 else None)
         features = answer.get("features")

@@ -122,6 +122,9 @@ def test_a_well_behaved_server_is_read_whole_with_few_questions(server, harvest,
     asked = server.pages()[0]
     assert asked["orderByFields"] == "OBJECTID"
     assert (asked["outSR"], asked["returnZ"], asked["returnM"]) == ("4326", "false", "false")
+    assert "geometryPrecision" not in asked
+    collect(content_of(harvest(server, options={"geometry_precision": 7})))
+    assert server.pages()[-1]["geometryPrecision"] == "7"
 
 
 def test_the_page_size_is_never_above_the_servers_cap(shared_data, harvest) -> None:
@@ -337,6 +340,8 @@ def test_star_takes_layers_and_tables_with_stable_ids(cianjur, harvest) -> None:
             server, {"remote": "BATAS_DESAKEL_AR/MapServer/0", "id": "desa"}, url=folder
         ).datasets()
         assert not isinstance(deep, ItemError)
+        assert harvest(server, url=folder).probe().version == "10.81"
+        assert harvest(server).probe().details["layers"] == ["BATAS_DESAKEL_AR", "Daftar_Gudang"]
         (own,) = harvest(server, {"remote": "*"}, url=f"{server.address}/1").datasets()
         assert own.remote_id == "1"
 
