@@ -63,7 +63,17 @@ class RasterHarvester(Harvester):
         """Reach the service, or look whether the file is there and a raster."""
         if self._service is not None:
             return Probe(self._service.name, self._service.version, {"layers": [self._service.name]})
+        if urlsplit(self.source.url).scheme in {"http", "https"}:
+            self._reach()
         return Probe(self._name, "", {"layers": self._names})
+
+    def _reach(self) -> None:
+        """Ask for the headers of an http file; a server that knows no HEAD is let off."""
+        try:
+            self.http.request("HEAD", self.source.url)
+        except SourceError as error:
+            if error.params.get("status") not in {405, 501}:
+                raise
 
     def listing(self) -> Listing:
         """List the rasters that the configuration chooses."""

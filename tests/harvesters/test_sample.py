@@ -301,3 +301,18 @@ def test_a_file_over_http_is_fetched_once_and_then_only_asked_about(
     assert "same-listing" not in str(second.details)  # that would have fetched it all
     assert world.catalog.datasets.get("berkas").record == record
     world.close()
+
+
+@pytest.mark.parametrize("kind", ["file", "raster"])
+def test_an_http_file_that_is_not_there_is_told_by_the_check(kind: str, tmp_path: Path, upstream: str):
+    world = World(tmp_path, retries=0)
+    source = SourceConfig.model_validate(
+        {
+            "id": "unduhan", "type": kind, "url": f"{upstream}/berkas/tidak-ada.tif", "produsen_data": "Dinas",
+            "layers": [{"remote": "*"}],
+        }
+    )  # fmt: skip
+    run = world.harvest(source)
+    world.close()
+    assert run.state is RunState.FAILED
+    assert "404" in run.reason
