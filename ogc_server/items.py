@@ -210,7 +210,9 @@ def _bbox(values: dict[str, Any], schema: LayerSchema, reader: LayerReader) -> t
         if "bbox-crs" in values:
             raise ParameterError("query.bbox-crs-alone", "bbox-crs")
         return None, None
-    box, exact = bbox_query(values["bbox"], _crs(values.get("bbox-crs"), schema, "bbox-crs"), schema.crs)
+    box, exact = bbox_query(
+        values["bbox"], _crs(values.get("bbox-crs"), schema, "bbox-crs"), schema.crs, reader.info.bbox
+    )
     if schema.geometry_type is None:
         return None, None
     none = ast.IsNull(ast.Attribute("geometry"), not_=False)

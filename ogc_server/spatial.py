@@ -13,6 +13,7 @@ from ogc_server.errors import ParameterError
 from ogc_server.parameters import Numbers
 
 _STEPS = 21
+_MARGIN = 1.0
 type Box = tuple[float, float, float, float]
 
 
@@ -35,17 +36,22 @@ def boxes(box: Numbers, crs: Crs, where: str = "bbox") -> list[Box]:
     return [(west, south, east, north)]
 
 
-def bbox_query(box: Numbers, crs: Crs, storage_code: str) -> tuple[Box | None, Any]:
+def bbox_query(box: Numbers, crs: Crs, storage_code: str, extent: Box | None) -> tuple[Box | None, Any]:
     """Return (envelope in storage CRS, exact condition or None) of a bbox in `crs`.
 
     A box across the antimeridian keeps west > east, which the store knows. A box whose edges bend in
-    the storage CRS is its envelope (for the index) and the bent outline (for exactness).
+    the storage CRS is its envelope (for the index) and the bent outline (for exactness); it is cut to
+    the layer's `extent` (CRS84) first, as a projection means nothing far from its own area.
     """
     parts = boxes(box, crs)
     target = storage(storage_code)
     plain = crs.code == target.code or _same_datum(crs, target)
     if plain:
         return (parts[0][0], parts[0][1], parts[-1][2], parts[-1][3]), None
+    if crs.geographic and extent is not None and extent[0] <= extent[2]:
+        parts = [clipped for part in parts if (clipped := _clip(part, extent)) is not None]
+        if not parts:
+            return None, ast.Include(not_=True)
     shapes = [_bent(part, crs, target.code) for part in parts]
     conditions = [_touches(shape) for shape in shapes]
     if len(shapes) == 1:
@@ -65,6 +71,13 @@ def inside(box: Box) -> Any:
 
 def _touches(shape: Any) -> Any:
     return ast.GeometryIntersects(ast.Attribute("geometry"), values.Geometry(shapely.geometry.mapping(shape)))
+
+
+def _clip(part: Box, extent: Box) -> Box | None:
+    """Return the part within a degree of the extent, None when there is none."""
+    west, south = max(part[0], extent[0] - _MARGIN), max(part[1], extent[1] - _MARGIN)
+    east, north = min(part[2], extent[2] + _MARGIN), min(part[3], extent[3] + _MARGIN)
+    return (west, south, east, north) if west <= east and south <= north else None
 
 
 def _same_datum(one: Crs, other: Crs) -> bool:
