@@ -10,7 +10,7 @@ import pytest
 from catalog.config import load_source
 from catalog.sources import SourceConfig
 from harvesters.arcgis_client import service_url
-from harvesters.registry import check
+from harvesters.registry import check, harvester_class
 
 _FOLDER = Path(__file__).resolve().parents[2] / "config" / "sources"
 FILES = sorted(p for p in _FOLDER.glob("*.yml") if not p.name.startswith("sample-"))
@@ -58,3 +58,11 @@ def test_arcgis_addresses_are_services_or_folders_of_services() -> None:
             assert "/rest/services" in url
             deep = [x.remote for x in source.layers if "/" in x.remote]
             assert bool(deep) != url.endswith(("MapServer", "FeatureServer"))
+
+
+@pytest.mark.parametrize("type_", ["arcgis", "postgis", "bmkg", "cap"])
+def test_every_option_is_documented_with_its_name(type_: str) -> None:
+    page = (_FOLDER.parents[1] / "docs" / "arcgis-postgis-bmkg.md").read_text("utf-8")
+    section = page.split(f"(`type: {type_}`)")[1].split("\n## ")[0]
+    for name in harvester_class(type_).options_model.model_fields:
+        assert f"| `{name}` |" in section
