@@ -73,3 +73,13 @@ class LayerFiles:
         return sorted(
             int(p.name.removesuffix(suffix)) for p in found if p.name.removesuffix(suffix).isdecimal()
         )
+
+    def leftovers(self) -> list[Path]:
+        """Return files that belong to no version: what an interrupted finish left behind."""
+        if not self.folder.is_dir():
+            return []
+        whole = {str(n) for n in self._numbers(".gpkg")}
+        found = [
+            p for suffix in (".json", ".idx") for p in self.folder.glob(f"*{suffix}") if p.stem not in whole
+        ]
+        return sorted([*found, *self.folder.glob("*.part"), *self.folder.glob("*.tif.vrt")])

@@ -102,6 +102,19 @@ class GeoPackageStore:
         """Throw unfinished staging away."""
         drop_files(LayerFiles(self.root, layer_id).stage(stage))
 
+    def leftovers(self) -> list[Path]:
+        """Return files of no version, left by an interrupted finish; safe to delete when none runs."""
+        if not self.root.is_dir():
+            return []
+        layers = sorted(p.name for p in self.root.iterdir() if p.is_dir() and not p.name.startswith("."))
+        return [path for layer in layers for path in LayerFiles(self.root, layer).leftovers()]
+
+    def sweep(self) -> list[Path]:
+        """Delete `leftovers`; only when no harvest runs. Return what was deleted."""
+        found = self.leftovers()
+        drop_files(*found)
+        return found
+
     def close(self) -> None:
         """Close all readers."""
         with self._lock:

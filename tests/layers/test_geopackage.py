@@ -21,6 +21,7 @@ import shapely
 
 from catalog.errors import PublishError, StorageFullError
 from catalog.model import FieldType, LayerSchema
+from layers import geopackage
 from layers.contract import FeatureBatch, LayerStore, Query
 from layers.geopackage import GeoPackageStore
 from tests.layers.conftest import DESA, FIELDS, POINTS, TABLE, batch, publish
@@ -142,14 +143,33 @@ def test_what_an_interrupted_finish_left_is_not_a_version(embedded: LayerStore) 
     (folder / "3.gpkg.part").write_bytes(b"half")
     assert embedded.versions(info.layer_id) == [1]
     assert embedded.next_version(info.layer_id) == 3
+    assert isinstance(embedded, GeoPackageStore)
+    assert [p.name for p in embedded.sweep()] == ["2.json", "3.gpkg.part"]
+    assert embedded.leftovers() == []
+    (folder / "2.json").write_bytes(b"half")
     again = publish(embedded, TABLE, batch({"a": {"n": 1}}), layer=info.layer_id)
     assert (again.version, again.checksum) == (3, info.checksum)
+
+
+def test_thousands_of_layers_do_not_use_up_open_files(
+    embedded: LayerStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(geopackage, "READERS_KEPT", 3)
+    infos = [publish(embedded, TABLE, batch({"a": {"n": i}})) for i in range(12)]
+    held = embedded.reader(infos[0])
+    before = len(os.listdir("/proc/self/fd"))
+    for info in infos:
+        assert features(embedded, info)[0]["id"] == "a"
+    assert len(os.listdir("/proc/self/fd")) - before <= 3
+    assert held.page(Query()).matched == 1
+    assert embedded.reader(infos[0]) is not held
 
 
 CHILD = """
 import sys, orjson
 from pathlib import Path
 from catalog.model import FieldDef, FieldType, LayerSchema
+from layers import geopackage
 from layers.contract import FeatureBatch
 from layers.geopackage import GeoPackageStore
 schema = LayerSchema((FieldDef("n", FieldType.INTEGER), FieldDef("t", FieldType.TEXT)))
