@@ -22,14 +22,13 @@ from harvesters.contract import Harvester, RemoteDataset
 from harvesters.engine_book import Book
 from harvesters.engine_lease import Heartbeat
 from harvesters.engine_result import Results
+from harvesters.http_session import program_version
 from harvesters.progress import Progress
 from layers.contract import LayerStore
 
 MAX_ITEM_ERRORS = 2000
 """Item errors kept per dataset; the rest is counted."""
 _WRITE_SECONDS = 1.0
-_FORMAT = 1
-"""Grows when the engine changes what it makes of equal content, so that nothing counts as unchanged."""
 _MAPPING = {
     "rename", "drop", "types", "x", "y", "time", "crs", "where", "region_code", "feature_id", "options",
     "access", "allow_personal",
@@ -72,7 +71,7 @@ class Job:
         shaping = {
             "layer": layer.model_dump(mode="json", include=_MAPPING),
             "source": self.source.model_dump(mode="json", include={"type", "url", "options"}),
-            "format": _FORMAT,
+            "program": program_version(),  # a mended parser must read unchanged files again
         }
         return hashlib.sha256(orjson.dumps(shaping, option=orjson.OPT_SORT_KEYS)).hexdigest()[:20]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from catalog.errors import IncompleteError
 from catalog.model import ItemError
@@ -115,7 +115,10 @@ class Stager:
     def _refetch(self, staged: Staged, listing: Listing) -> None:
         missing = staged.writer.missing(listing.ids) if listing.ids is not None else []
         if missing:
-            self._store(staged, self._content.refetch(tuple(missing)))
+            # named by what is asked for: an equal key would replace what an earlier question brought
+            asked = hashlib.sha256("\x1f".join(missing).encode()).hexdigest()[:16]
+            pages = self._content.refetch(tuple(missing))
+            self._store(staged, (replace(page, key=f"again-{asked} {page.key}") for page in pages))
 
     def verify(self, staged: Staged) -> Staged:
         """Return what is staged when it is complete; list once more before giving up.
@@ -134,7 +137,8 @@ class Stager:
     def _again(self, staged: Staged) -> tuple[Staged, list[str]]:
         """The source may have changed under us: take its new listing, once."""
         listing, stamp = self.listed()
-        if stamp != staged.stamp or self._beyond(staged, listing):
+        blind = listing.ids is None  # nothing can be asked for by id: all once more
+        if blind or stamp != staged.stamp or self._beyond(staged, listing):
             staged.writer.abort()
             self._tally.counts.seen = self._tally.counts.repaired = self._tally.null_geometries = 0
             staged = self.stage(listing, stamp)

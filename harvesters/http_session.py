@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,13 +28,18 @@ log = logging.getLogger(__name__)
 MAX_REDIRECTS = 10
 
 
+@cache
+def program_version() -> str:
+    """Return our own version, `0` when we run from a tree that is not installed."""
+    try:
+        return version("satudata-geo")
+    except PackageNotFoundError:
+        return "0"
+
+
 def user_agent(contact: str) -> str:
     """Name us and a contact, so that an upstream's keeper can write instead of block."""
-    try:
-        number = version("satudata-geo")
-    except PackageNotFoundError:
-        number = "0"
-    return f"SatuDataGeo/{number} (+{contact})"
+    return f"SatuDataGeo/{program_version()} (+{contact})"
 
 
 class GuardedSession(requests.Session):

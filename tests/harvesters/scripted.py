@@ -89,6 +89,8 @@ class Content:
     def refetch(self, ids: tuple[str, ...]) -> Iterator[FeaturePage]:
         self._check("refetch")
         gone = set(self.script.get("gone", []))
+        if self.script.get("one_at_a_time"):
+            ids = ids[:1]
         yield self._page("again", [r for r in self.script["rows"] if r["id"] in ids and r["id"] not in gone])
 
 

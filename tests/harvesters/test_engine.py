@@ -113,6 +113,13 @@ def test_what_did_not_come_is_asked_for_once_more_by_id(world: World) -> None:
     assert world.steps().count("refetch") == 1
 
 
+def test_what_a_second_question_brings_does_not_replace_what_the_first_brought(world: World) -> None:
+    world.upstream(layer(points(35), hidden=["4", "17"], one_at_a_time=True))
+    assert world.harvest().state is RunState.OK
+    assert len(world.rows()) == 35
+    assert world.steps().count("refetch") == 2
+
+
 def test_what_does_not_come_at_all_makes_the_run_incomplete(world: World) -> None:
     world.upstream(layer(points(30)))
     world.harvest()
@@ -139,6 +146,15 @@ def test_a_count_without_ids_is_compared(world: World) -> None:
     assert run.state is RunState.INCOMPLETE
     assert "35 stored of 40" in run.reason
     assert world.live() is None
+    assert world.steps().count("page-0") == 2  # without ids to ask for, all was asked for once more
+
+
+def test_a_count_that_changes_while_we_read_is_believed_the_second_time(world: World) -> None:
+    world.upstream(
+        layer(points(35), listing={"no_ids": True, "count": 36}, then={"listing": {"no_ids": True}})
+    )
+    assert world.harvest().state is RunState.OK
+    assert len(world.rows()) == 35
 
 
 def test_a_source_that_counts_more_than_it_lists_is_incomplete(world: World) -> None:
