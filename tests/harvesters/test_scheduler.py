@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catalog.clock import utc_now
+from catalog.config import load_sources
 from catalog.errors import ConfigError
 from catalog.model import RunState
 from catalog.settings import SchedulerSettings
@@ -239,3 +241,28 @@ def test_the_end_of_a_quiet_time_is_ahead_and_not_quiet(moment: datetime) -> Non
     if end is not None:
         assert now < end <= now + timedelta(hours=6.5)
         assert quiet.end(end) is None
+
+
+def test_a_due_source_is_harvested_in_a_process_of_its_own(world: World) -> None:
+    folder = world.settings.config_dir / "sources"
+    folder.mkdir(parents=True)
+    (world.settings.config_dir / "satudata.yml").write_text("scheduler: {jitter_seconds: 0}\n")
+    (world.folder / "posko.csv").write_text("id,nama\n1,Posko A\n2,Posko B\n")
+    (folder / "posko.yml").write_text(
+        f"id: posko\ntype: file\nurl: {world.folder / 'posko.csv'}\nprodusen_data: Dinas\n"
+        'schedule: "* * * * *"\nlayers: [{remote: "*", id: posko}]\n'
+    )
+    world.settings.scheduler = SchedulerSettings(jitter_seconds=0)
+    world.clock.now = utc_now()  # the worker has the real clock
+    scheduler = Scheduler(
+        world.settings, lambda: load_sources(world.settings.config_dir), lambda: world.engine,
+        clock=world.clock,
+    )  # fmt: skip
+    scheduler.tick()
+    world.clock.forward(minutes=1, seconds=1)
+    scheduler.tick()
+    (process,) = scheduler._running.values()
+    assert process.wait(60) == 0
+    run = world.catalog.runs.last("posko")
+    assert run is not None
+    assert (run.state, run.trigger, run.counts.added) == (RunState.OK, "schedule", 2)
