@@ -179,15 +179,15 @@ class WfsContent:
                 continue
             if not len(page):
                 return
-            batch = self._batch(page)
-            ids = frozenset(batch.ids)
-            if start and (ids <= first or ids <= previous):
+            whole = self._page(f"{start}+{len(page)}", page)
+            ids = frozenset(whole.batch.ids)
+            if start and ids and (ids <= first or ids <= previous):
                 log.warning("%s ignores startIndex", self._question.type.name)
                 yield from self._whole(listing)
                 return
             self._same_count(listing, page)
             first, previous, bad = first or ids, ids, 0
-            yield FeaturePage(f"{start}+{len(page)}", batch)
+            yield whole
             start += len(page)
             size = min(self._page_size, size * 2)
 
@@ -197,7 +197,9 @@ class WfsContent:
         for lo in range(0, len(page), self._question.page_size):
             hi = lo + self._question.page_size
             part = WfsPage(page.ids[lo:hi], page.rows[lo:hi], page.geometries[lo:hi])
-            yield FeaturePage(f"all:{lo}", self._batch(part), _uncounted(listing, self._question, lo))
+            whole = self._page(f"all:{lo}", part)
+            whole.errors += _uncounted(listing, self._question, lo)
+            yield whole
         if listing.count is not None and len(page) < listing.count:
             raise IncompleteError(
                 f"the server gives at most {len(page)} of {listing.count} features and can not page",
@@ -213,7 +215,7 @@ class WfsContent:
         for lo in range(0, len(ids), 50):
             some = ids[lo : lo + 50]
             page = self._read(self._service.get({**self._query(), **self._form(), key: ",".join(some)}))
-            yield FeaturePage(f"ids:{some[0]}", self._batch(page))
+            yield self._page(f"ids:{some[0]}", page)
 
     def _same_count(self, listing: Listing, page: WfsPage) -> None:
         if None not in (page.matched, listing.count) and page.matched != listing.count:
@@ -272,6 +274,18 @@ class WfsContent:
             page.geometries = swapped(page.geometries)
         return page
 
+    def _page(self, key: str, page: WfsPage) -> FeaturePage:
+        """Make a page to store; features without a value in the configured id are item errors."""
+        batch = self._batch(page)
+        if all(batch.ids):
+            return FeaturePage(key, batch)
+        said = f"no value in {self._question.feature_id!r}"
+        errors = [ItemError("id-missing", said, p) for p, i in zip(page.ids, batch.ids, strict=True) if not i]
+        keep = [n for n, own in enumerate(batch.ids) if own]
+        shapes = batch.geometries[keep] if batch.geometries is not None else None
+        kept = FeatureBatch([batch.ids[n] for n in keep], [batch.rows[n] for n in keep], shapes)
+        return FeaturePage(key, kept, errors)
+
     def _batch(self, page: WfsPage) -> FeatureBatch:
         names = [f.name for f in self._fields]
         rows = [{name: row.get(name) for name in names} for row in page.rows]
@@ -283,11 +297,15 @@ class WfsContent:
         if field:
             if rows and field not in rows[0]:
                 raise ConfigError(f"feature_id {field!r} is no attribute", where=self._question.type.name)
-            return ["" if row[field] is None else str(row[field]) for row in rows]
+            return ["" if row[field] in (None, "") else _plain(row[field]) for row in rows]
         return [
             content_id(row, geometry) if _unstable(own) else own
             for own, row, geometry in zip(page.ids, rows, page.geometries, strict=True)
         ]
+
+
+def _plain(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _unstable(own: str) -> bool:

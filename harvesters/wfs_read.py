@@ -83,6 +83,8 @@ def read_gml(content: bytes, fields: Sequence[FieldDef], axis: Axis, where: str,
         raise ProtocolError(f"WFS exception: {said}", where=where)
     if local(root) != "FeatureCollection":
         raise ProtocolError(f"<{local(root)}> where a feature collection was expected", where=where)
+    if any(exception_text(e) is not None for e in root):
+        raise ProtocolError("an exceptions report in the middle of the features", where=where)
     if not any(len(e) for e in root if local(e) in _MEMBERS):
         return WfsPage([], [], np.empty(0, dtype=object), hits(root))
     root.attrib.pop("{http://www.w3.org/2001/XMLSchema-instance}schemaLocation", None)  # GDAL would fetch it

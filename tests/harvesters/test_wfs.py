@@ -202,6 +202,21 @@ def test_a_broken_feature_at_the_start_does_not_hide_the_layer(bad, number):
     assert (len(got), len(errors)) == (24, 1)
 
 
+def test_an_exception_in_the_middle_of_a_page_costs_only_its_feature(bad):
+    app, url = bad
+    app.geojson, app.breaks_midway = False, (13,)
+    got, errors = features(one(harvester(url)))
+    assert (len(got), [e.remote_id for e in errors]) == (24, ["a:desa#12"])
+
+
+def test_a_feature_without_a_value_in_the_configured_id_is_an_item_error(bad):
+    app, url = bad
+    app.nameless = (5, 6)
+    got, errors = features(one(harvester(url, feature_id="kode")))
+    assert len(got) == 23
+    assert [(e.code, e.remote_id) for e in errors] == [("id-missing", "desa.5"), ("id-missing", "desa.6")]
+
+
 def test_gdal_never_fetches_the_schema_that_a_page_names(bad):
     asked: list[str] = []
     app, _ = bad
@@ -348,6 +363,7 @@ def test_resumed_pages_are_not_asked_for_again(bad):
     assert keys == ["10+10", "20+5"]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_a_slug_is_a_collection_id(name):
     if made := slug(name):

@@ -97,6 +97,8 @@ class BadWfs:
     srs: str = "urn:ogc:def:crs:EPSG::4326"
     latitude_first: bool = True
     random_ids: bool = False
+    nameless: tuple[int, ...] = ()
+    breaks_midway: tuple[int, ...] = ()
     exceptions_http_200: bool = True
     capabilities: str | None = None
     asked: list[dict[str, str]] = field(default_factory=list)
@@ -138,7 +140,7 @@ class BadWfs:
         features = [
             {
                 "type": "Feature", "id": self._id(n),
-                "properties": {"kode": f"00{n:03d}", "nama": f"Desa {n}"},
+                "properties": {"kode": None if n in self.nameless else f"00{n:03d}", "nama": f"Desa {n}"},
                 "geometry": {"type": "Point", "coordinates": [107 + n / 1000, -7.0]},
             }
             for n in numbers
@@ -151,16 +153,18 @@ class BadWfs:
             return f"{lat} {lon}" if self.latitude_first else f"{lon} {lat}"
 
         srs = f'srsName="{self.srs}"' if self.srs else ""
+        cut = next((i for i, n in enumerate(numbers) if n in self.breaks_midway), None)
+        tail = EXCEPTION.format("stopped") if cut is not None else ""
         members = "".join(
             f'<wfs:member><a:desa gml:id="{self._id(n)}"><a:geom><gml:Point {srs} gml:id="g{n}">'
             f"<gml:pos>{position(n)}</gml:pos></gml:Point></a:geom><a:kode>00{n:03d}</a:kode>"
             f"<a:nama>Desa {n}</a:nama></a:desa></wfs:member>"
-            for n in numbers
+            for n in numbers[:cut]
         )
         return (
             '<?xml version="1.0"?><wfs:FeatureCollection xmlns:wfs="http://www.opengis.net/wfs/2.0" '
             'xmlns:gml="http://www.opengis.net/gml/3.2" xmlns:a="http://a.example" '
-            f'numberMatched="{matched}" numberReturned="{len(numbers)}">{members}</wfs:FeatureCollection>'
+            f'numberMatched="{matched}" numberReturned="{len(numbers)}">{members}{tail}</wfs:FeatureCollection>'
         )
 
     def _capabilities(self) -> str:
