@@ -38,7 +38,7 @@ def removed(diff: Diff, limit: float) -> list[Reason]:
     percent = 100 * diff.removed / old if old else 0.0
     if percent <= limit:
         return []
-    params = {"removed": diff.removed, "total": old, "percent": round(percent, 1), "limit": limit}
+    params = {"removed": diff.removed, "total": old, "percent": round(percent, 1), "limit": f"{limit:g}"}
     return [Reason("removed", params)]
 
 
@@ -125,4 +125,4 @@ def missing(gone: int, known: int, limit: float) -> list[Reason]:
     """Hold (nothing is withdrawn) when more than `limit` percent of a source's datasets vanished."""
     if not known or 100 * gone / known <= limit:
         return []
-    return [Reason("datasets-missing", {"missing": gone, "total": known, "limit": limit})]
+    return [Reason("datasets-missing", {"missing": gone, "total": known, "limit": f"{limit:g}"})]
