@@ -105,7 +105,8 @@ class Query:
     """A question to one version. Everything is validated against the schema by `layers`.
 
     `bbox` and geometries in `filter` are in the storage CRS (x, y); `filter` is a pygeofilter AST;
-    `time` a pair of ISO instants or None for open ends; `equals` are queryable=value pairs;
+    `time` a pair of ISO instants or None for open ends (ignored by a layer without time field; features
+    without time never fit); `sortby` puts nulls last, ties in id order; `equals` are queryable=value pairs;
     `after` is the opaque keyset token of the previous page; `properties` the chosen attributes.
     """
 
@@ -121,7 +122,10 @@ class Query:
     properties: tuple[str, ...] | None = None
     skip_geometry: bool = False
     crs: str | None = None
-    """Output CRS (`EPSG:23830`); None = CRS84 lon/lat as GeoJSON wants it."""
+    """Output CRS (`EPSG:23830` or its URI); None = CRS84 lon/lat as GeoJSON wants it.
+
+    Coordinates then follow the axis order of that CRS: `EPSG:4326` is latitude, longitude (Part 2).
+    """
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from uuid import uuid4
 import psycopg
 
 from catalog.clock import Clock, utc_now
-from catalog.errors import PublishError, StorageFullError
+from catalog.errors import NotFoundError, PublishError, StorageFullError
 from catalog.model import Kind, LayerSchema, VersionInfo
 from layers.columns import quote
 from layers.files import LayerFiles, check_layer_id
@@ -182,11 +182,13 @@ def _at_rest(db: psycopg.Connection[Any]) -> bool:
 
 @contextmanager
 def postgres_errors() -> Iterator[None]:
-    """Turn errors of the database into StorageFullError or PublishError; data errors pass."""
+    """Turn errors of the database into ours; data errors pass, they are the question's fault."""
     try:
         yield
     except psycopg.errors.DiskFull as error:
         raise StorageFullError("the database's disk is full; what was staged is kept") from error
+    except psycopg.errors.UndefinedTable as error:
+        raise NotFoundError("the version was removed from the layer database") from error
     except (psycopg.DataError, psycopg.errors.InternalError_):
         raise
     except psycopg.Error as error:

@@ -81,16 +81,17 @@ class VersionReader(ABC):
         """Answer a query; QueryError when it does not fit the schema."""
         plan = make_plan(self.schema, query, self._dialect)
         token = decode(query.after, plan.sort) if query.after else None
-        matched = self._matched(plan.where)
+        values: tuple[Any, ...] = ()
         if not plan.where and not plan.sort:
             fids, more = self._run_of(query, token)
-            last = fids[-1] if fids else 0
-            values: tuple[Any, ...] = ()
         else:
             rows = self._rows_of(query, plan, token)
             more, rows = len(rows) > query.limit, rows[: query.limit]
             fids = [row[0] for row in rows]
-            last, values = (fids[-1], self._plain(plan, rows[-1][1:])) if rows else (0, ())
+            values = self._plain(plan, rows[-1][1:]) if rows else ()
+        alone = not more and token is None and query.offset == 0
+        matched = self._matched(plan.where, len(fids) if alone else None)
+        last = fids[-1] if fids else 0
         following = encode(plan.sort, Token(values, self._id_of(last))) if more and last else None
         return Page(self._texts(fids, query), matched, following)
 
@@ -142,7 +143,8 @@ class VersionReader(ABC):
         found = orjson.loads(start.removesuffix(b',"geometry":') + b"}")["id"]
         return str(found)
 
-    def _matched(self, where: Sql) -> int:
+    def _matched(self, where: Sql, known: int | None = None) -> int:
+        """Count what a condition matches, once; `known` when the first page already held it all."""
         if not where:
             return self.info.count
         key = sha256(repr(where).encode()).digest()  # a filter may hold a large geometry
@@ -150,7 +152,7 @@ class VersionReader(ABC):
             if key in self._counts:
                 self._counts.move_to_end(key)
                 return self._counts[key]
-        found = int(self._select(["count(*)"], where, Sql(""))[0][0])
+        found = int(self._select(["count(*)"], where, Sql(""))[0][0]) if known is None else known
         with self._lock:
             self._counts[key] = found
             while len(self._counts) > self.COUNTS_KEPT:

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from catalog.errors import PublishError
+from catalog.errors import NotFoundError, PublishError
 from catalog.settings import Settings
 from layers.contract import FeatureBatch, Query
 from layers.open import open_store
@@ -72,6 +72,14 @@ def test_a_version_appears_whole_or_not_at_all(grown: PostgisStore, url: str) ->
 def test_a_database_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(PublishError, match="refused"):
         open_store(Settings(layers="postgresql://nobody@127.0.0.1:1/x", data_dir=tmp_path))
+
+
+def test_a_removed_version_is_not_found(grown: PostgisStore) -> None:
+    info = publish(grown, TABLE, batch({"a": {"n": 1}}))
+    reader = grown.reader(info)
+    grown.remove(info.layer_id, info.version)
+    with pytest.raises(NotFoundError, match="removed"):
+        reader.page(Query())
 
 
 def test_two_stores_may_start_at_once(url: str, tmp_path: Path) -> None:
