@@ -15,6 +15,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,9 @@ _FAST = (
     "max_connections=200",
     "listen_addresses=127.0.0.1",
 )
+
+# The server ends with us, however we end: when our end of the pipe closes, its keeper stops it.
+_KEEPER = '"$@" </dev/null & pid=$!; read -r _; kill -QUIT $pid; wait $pid'
 
 
 class Postgres:
@@ -118,20 +122,37 @@ def cluster() -> Iterator[Postgres]:
     if prefix:
         shutil.chown(folder, "postgres")
     data, port = folder / "data", free_port()
-    control = [*prefix, str(binaries / "pg_ctl"), "-D", str(data), "-w", "-t", "60"]
     try:
         _run(
             [*prefix, str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust",
              "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
             folder,
         )  # fmt: skip
-        options = " ".join(f"-c {setting}" for setting in (*_FAST, f"port={port}"))
-        _run(
-            [*control, "-l", str(folder / "server.log"), "-o", f"{options} -k {folder}", "start"],
-            folder,
-        )
-        yield Postgres(port)
+        settings = [part for s in (*_FAST, f"port={port}") for part in ("-c", s)]
+        command = [str(binaries / "postgres"), "-D", str(data), "-k", str(folder), *settings]
+        with (folder / "server.log").open("ab") as log:
+            keeper = subprocess.Popen(
+                [*prefix, "sh", "-c", _KEEPER, "sh", *command], stdin=subprocess.PIPE, stdout=log, stderr=log
+            )
+            try:
+                server = Postgres(port)
+                _wait(server, keeper, folder)
+                yield server
+            finally:
+                keeper.communicate(timeout=60)  # closes its stdin
     finally:
-        if (data / "postmaster.pid").exists():
-            _run([*control, "-m", "immediate", "stop"], folder)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait(server: Postgres, keeper: subprocess.Popen[bytes], folder: Path) -> None:
+    until = time.monotonic() + 60
+    while True:
+        try:
+            psycopg.connect(server.dsn(), connect_timeout=5).close()
+        except psycopg.OperationalError as error:
+            if keeper.poll() is not None or time.monotonic() > until:
+                log = (folder / "server.log").read_text("utf-8", "replace")
+                raise RuntimeError(f"PostgreSQL did not start:\n{log[-2000:]}") from error
+            time.sleep(0.1)
+        else:
+            return
