@@ -139,6 +139,20 @@ def test_a_listing_that_shrinks_midway_is_listed_again(house: House, shared_data
     assert sum(1 for _ in house.features()) == run.counts.seen == 350
 
 
+def test_a_run_that_broke_off_goes_on_where_it_was(house: House, shared_data: Path) -> None:
+    with FaultyArcGIS([villages(shared_data / "cianjur_desa.gpkg", maxRecordCount=40)]) as server:
+        server.faults.down_after = 5
+        run = house.run(server.address)
+        assert run.state is RunState.FAILED
+        assert house.catalog.versions.current("batas-desa") is None
+        server.faults.down_after = None
+        server.faults.log.clear()
+        run = house.run(server.address)
+        assert (run.state, run.counts.seen) == (RunState.OK, 360), run.reason
+        assert 0 < len(server.pages()) < 7
+    _same(house, _cianjur(shared_data))
+
+
 @pytest.fixture(scope="session")
 def national(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The national layer behind an ArcGIS-speaking server in a process of its own."""

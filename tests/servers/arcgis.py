@@ -57,6 +57,8 @@ class Faults:
     """The token expires after so many questions."""
     vanish_after: int | None = None
     """After so many pages the last ten features are gone."""
+    down_after: int | None = None
+    """After so many pages everything is HTTP 503."""
     log: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
 
 
@@ -89,6 +91,8 @@ class FaultyArcGIS(ArcGISServer):
             return self._issue()
         if f.token and (refused := self._check_token(params)):
             return refused
+        if f.down_after is not None and len(self.pages()) > f.down_after:
+            return Answer([HTML], status=503, content_type="text/html")
         if f.busy > 0:
             f.busy -= 1
             return Answer([b"slow down"], status=429, headers={"Retry-After": "0"})
