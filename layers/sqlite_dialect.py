@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -15,6 +16,8 @@ from layers.fold import folded, unaccented
 from layers.geopackage_format import wkb_of
 from layers.sql import Sql, join
 
+_ENVELOPE, _POINT = struct.Struct("<4d"), struct.Struct("<2d")
+"""In our GeoPackage blobs: the envelope after the header, or a point's coordinates in its WKB."""
 PREDICATES: dict[str, Callable[[shapely.Geometry, shapely.Geometry], Any]] = {
     "intersects": shapely.intersects,
     "within": shapely.contains,
@@ -45,9 +48,31 @@ def _text(change: Callable[[str], str]) -> Callable[[Any], Any]:
     return lambda value: change(value) if isinstance(value, str) else None
 
 
+def _meets_box(
+    blob: bytes | None, wkb: bytes, west: float, south: float, east: float, north: float
+) -> int | None:
+    """Tell whether a geometry meets a box; one whose envelope lies inside needs no closer look."""
+    if blob is None:
+        return None
+    if blob[3] & 0x0E:
+        minx, maxx, miny, maxy = _ENVELOPE.unpack_from(blob, 8)
+    else:
+        minx, miny = _POINT.unpack_from(blob, 13)
+        maxx, maxy = minx, miny
+    if minx >= west and maxx <= east and miny >= south and maxy <= north:
+        return 1
+    return _relates("intersects", blob, wkb)
+
+
+def _is_box(geometry: shapely.Geometry) -> bool:
+    """Tell whether a geometry is a rectangle along the axes."""
+    return geometry.geom_type == "Polygon" and bool(shapely.equals(geometry, shapely.envelope(geometry)))
+
+
 def register_functions(db: sqlite3.Connection) -> None:
     """Give a connection the functions that `SqliteDialect` uses."""
     db.create_function("sdg_relates", 3, _relates, deterministic=True)
+    db.create_function("sdg_box", 6, _meets_box, deterministic=True)
     db.create_function("sdg_fold", 1, _text(folded), deterministic=True)
     db.create_function("sdg_unaccent", 1, _text(unaccented), deterministic=True)
     db.execute("PRAGMA case_sensitive_like = 1")
@@ -84,6 +109,8 @@ class SqliteDialect:
             "AND maxy >= ? AND miny <= ?)",
             (west, east, south, north),
         )
+        if predicate == "intersects" and _is_box(geometry):
+            exact = Sql(f"sdg_box({self._table}.{GEOM}, ?, ?, ?, ?, ?)", (*exact.params, *geometry.bounds))
         return join([near, exact], "AND")
 
     def real(self, number: Sql) -> Sql:

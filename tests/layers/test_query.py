@@ -159,6 +159,18 @@ def test_bbox_is_by_geometry_not_by_envelope(
     )
 
 
+def test_boxes_around_points_and_everything(store: LayerStore, cianjur: VersionInfo) -> None:
+    assert len(found(store, cianjur, bbox=(90, -15, 145, 10))) == 360
+    points = [f"POINT({x} {y})" for x in (1, 2, 3) for y in (1, 2, 3)]
+    info = publish(store, POINTS, batch({p: {"n": 1} for p in points}, points))
+    inside = [p for p in points if "1 1" in p or "2 1" in p or "1 2" in p or "2 2" in p]
+    assert found(store, info, bbox=(0.5, 1, 2, 2.5)) == inside
+    assert found(store, info, bbox=(2, 2, 2, 2)) == ["POINT(2 2)"]
+    assert found(store, info, "NOT S_INTERSECTS(geometry, BBOX(0.5, 1, 2, 2.5))") == [
+        p for p in points if p not in inside
+    ]
+
+
 SIDE = st.one_of(st.just(0.0), st.floats(1e-6, 0.4))
 
 
