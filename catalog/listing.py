@@ -46,3 +46,15 @@ def listing(database: Database) -> dict[str, Listed]:
             )
             for row in connection.execute(query)
         }  # fmt: skip
+
+
+def feature_total(database: Database, access: Access = "publik") -> int:
+    """Return how many features the current versions of one access class hold."""
+    query = (
+        sa.select(sa.func.sum(versions.c.info["count"].as_integer()))
+        .join(datasets, datasets.c.id == versions.c.layer_id)
+        .where(versions.c.state == "current", datasets.c.access == access, datasets.c.withdrawn_at.is_(None))
+        .where(datasets.c.kind.in_(("feature", "table")))
+    )
+    with database.read() as connection:
+        return int(connection.scalar(query) or 0)

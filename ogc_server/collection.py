@@ -11,7 +11,7 @@ from catalog.model import RunState, VersionInfo
 from catalog.search import SearchQuery
 from ogc_server.answer import Answer, content_tag, link_header
 from ogc_server.ask import Ask, segment
-from ogc_server.links import OGC_REL, link, shown
+from ogc_server.links import OGC_REL, licence_link, link, shown
 from ogc_server.links import document as document_links
 from ogc_server.negotiation import (
     CSV_OFFER,
@@ -22,9 +22,10 @@ from ogc_server.negotiation import (
     JSONLD_OFFER,
     SCHEMA,
 )  # fmt: skip
-from ogc_server.records import catalog_collection, moments
+from ogc_server.records import catalog_collection, moments, records
 from ogc_server.service import Service, document
 from ogc_server.snapshot import CATALOG_ID, COLLECTIONS, VECTORS, Snapshot
+from ogc_server.spatial import record_box
 
 OFFERS = (JSON_OFFER, HTML_OFFER)
 ITEM_OFFERS = (GEOJSON_OFFER, HTML_OFFER, JSONLD_OFFER, CSV_OFFER)
@@ -93,8 +94,6 @@ def _selected(service: Service, snapshot: Snapshot, ask: Ask) -> tuple[str, ...]
 
 
 def _box(ask: Ask) -> Any:
-    from ogc_server.spatial import record_box
-
     box = ask.values.get("bbox")
     if box is None:
         return None
@@ -109,8 +108,6 @@ def collection(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
         doc = catalog_collection(service, snapshot, ask)
         doc["links"] = [*document_links(ask, OFFERS), *doc["links"]]
         if ask.chosen.name == "html":
-            from ogc_server.records import records
-
             return records(service, snapshot, ask)
         return document(ask, doc, "collection.html", headers={"Link": link_header(doc["links"])})
     dataset, info = snapshot.layer(collection_id, ask.values.get("version"), COLLECTIONS)
@@ -174,25 +171,6 @@ def _links(ask: Ask, dataset: Dataset, version: int | None) -> list[dict[str, An
     ]
     licence = licence_link(dataset.record.licence, lang)
     return [*links, licence] if licence else links
-
-
-_LICENCES = {
-    "cc-by-4.0": "https://creativecommons.org/licenses/by/4.0/",
-    "cc-by": "https://creativecommons.org/licenses/by/4.0/",
-    "cc-by-sa-4.0": "https://creativecommons.org/licenses/by-sa/4.0/",
-    "cc0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
-    "cc0": "https://creativecommons.org/publicdomain/zero/1.0/",
-    "odbl-1.0": "https://opendatacommons.org/licenses/odbl/1-0/",
-    "cc-by-igo": "https://creativecommons.org/licenses/by/3.0/igo/",
-}
-
-
-def licence_link(licence: str, lang: str) -> dict[str, Any] | None:
-    """Return the licence link of a licence given by name or address; a name we do not know has none."""
-    known = licence if licence.startswith(("http://", "https://")) else _LICENCES.get(
-        "-".join(licence.lower().replace("_", "-").split())
-    )  # fmt: skip
-    return link(known, "license", "text/html", licence or text("link.licence", lang)) if known else None
 
 
 def _page(service: Service, dataset: Dataset, info: VersionInfo) -> dict[str, Any]:

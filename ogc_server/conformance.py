@@ -41,7 +41,9 @@ CLASSES = tuple(
         "ogcapi-records-1/1.0/conf/record-core",
         "ogcapi-records-1/1.0/conf/record-collection",
         "ogcapi-records-1/1.0/conf/record-core-query-parameters",
+        # One class; clients look for it by either spelling.
         "ogcapi-records-1/1.0/conf/record-api",
+        "ogcapi-records-1/1.0/conf/records-api",
         "ogcapi-records-1/1.0/conf/searchable-catalog",
         "ogcapi-records-1/1.0/conf/sorting",
         "ogcapi-records-1/1.0/conf/json",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from catalog.listing import feature_total
 from catalog.messages import text
+from catalog.search import SearchQuery
 from ogc_server import openapi
 from ogc_server.answer import Answer, link_header
 from ogc_server.ask import Ask
@@ -34,7 +36,7 @@ def landing(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
         "links": links,
     }
     doc = {key: value for key, value in doc.items() if value is not None}
-    context = _landing_context(service, snapshot) if ask.chosen.name == "html" else {}
+    context = _landing_context(service) if ask.chosen.name == "html" else {}
     return document(ask, doc, "landing.html", context, headers={"Link": link_header(links)})
 
 
@@ -52,16 +54,12 @@ def _doors(ask: Ask) -> list[dict[str, Any]]:
     ]
 
 
-def _landing_context(service: Service, snapshot: Snapshot) -> dict[str, Any]:
-    from catalog.search import SearchQuery
-
+def _landing_context(service: Service) -> dict[str, Any]:
     newest = SearchQuery(filters={"access": ["publik"]}, sort="-updated", limit=_LATEST, facets=True)
     found = service.catalog.datasets.search(newest)
-    shown = snapshot.visible()
-    features = sum(d.version.count for d in snapshot.datasets(shown[:1000]) if d.version)
     figures = {
         "datasets": found.total,
-        "features": features,
+        "features": feature_total(service.catalog.database),
         "sources": len(found.facets.get("source_id", {})),
     }
     return {"figures": figures, "latest": found.items, "now": service.now()}

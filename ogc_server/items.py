@@ -7,6 +7,7 @@ leniently. Here the texts made at harvest are spliced into the answer as they ar
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -31,14 +32,13 @@ from ogc_server.links import OGC_REL, link
 from ogc_server.links import document as document_links
 from ogc_server.negotiation import (
     CSV_OFFER,
-    GEOJSON,
     GEOJSON_OFFER,
     HTML_OFFER,
     JSON,
     JSONLD_OFFER,
     SCHEMA,
 )  # fmt: skip
-from ogc_server.parameters import queryable_names
+from ogc_server.parameters import NUMBER, queryable_names
 from ogc_server.service import Service, document
 from ogc_server.snapshot import Snapshot, missing
 from ogc_server.spatial import bbox_query, inside
@@ -278,16 +278,17 @@ def _known(schema: LayerSchema, names: Any, where: str) -> None:
 def _typed(schema: LayerSchema, name: str, value: str) -> str:
     """Check a queryable's value early, so that the refusal names the parameter."""
     kind = next(field.type for field in schema.fields if field.name == name)
-    try:
-        if kind is FieldType.INTEGER:
-            int(value)
-        elif kind is FieldType.REAL:
-            float(value)
-        elif kind is FieldType.BOOLEAN and value not in ("true", "false"):
-            raise ValueError(value)
-    except ValueError:
-        raise ParameterError("query.value", name, value=value[:80], type=kind.value) from None
+    shape = _SPELLED.get(kind)
+    if shape is not None and not shape.fullmatch(value):
+        raise ParameterError("query.value", name, value=value[:80], type=kind.value)
     return value
+
+
+_SPELLED = {
+    FieldType.INTEGER: re.compile(r"[+-]?[0-9]{1,19}"),
+    FieldType.REAL: NUMBER,
+    FieldType.BOOLEAN: re.compile("true|false"),
+}
 
 
 def _tag(ask: Ask, dataset: Dataset, info: VersionInfo) -> str:
@@ -354,6 +355,3 @@ def _represent(
     if name == "jsonld":
         body = formats.json_ld(body, ask.href(f"/collections/{segment(dataset.id)}/items/"))
     return Answer(body, ask.chosen.media)
-
-
-__all__ = ["FEATURE_OFFERS", "GEOJSON", "MAX_BODY", "OFFERS", "item", "items"]

@@ -41,3 +41,22 @@ def document(ask: Ask, offers: Sequence[Offer]) -> list[dict[str, Any]]:
             link(ask.here(f=offer.name), "self" if chosen else "alternate", media, title, hreflang=ask.lang)
         )
     return links
+
+
+_LICENCES = {
+    "cc-by-4.0": "https://creativecommons.org/licenses/by/4.0/",
+    "cc-by": "https://creativecommons.org/licenses/by/4.0/",
+    "cc-by-sa-4.0": "https://creativecommons.org/licenses/by-sa/4.0/",
+    "cc0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
+    "cc0": "https://creativecommons.org/publicdomain/zero/1.0/",
+    "odbl-1.0": "https://opendatacommons.org/licenses/odbl/1-0/",
+    "cc-by-igo": "https://creativecommons.org/licenses/by/3.0/igo/",
+}
+
+
+def licence_link(licence: str, lang: str) -> dict[str, Any] | None:
+    """Return the licence link of a licence given by name or address; a name we do not know has none."""
+    known = licence if licence.startswith(("http://", "https://")) else _LICENCES.get(
+        "-".join(licence.lower().replace("_", "-").split())
+    )  # fmt: skip
+    return link(known, "license", "text/html", licence or text("link.licence", lang)) if known else None

@@ -21,7 +21,7 @@ from ogc_server.times import interval
 
 MAX_QUERY_BYTES = 16_384
 _INTEGER = re.compile(r"\+?[0-9]{1,18}")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 
 type Pairs = tuple[tuple[str, str], ...]
 type Numbers = tuple[float, ...]
@@ -128,7 +128,7 @@ def numbers(name: str, value: str) -> Numbers:
     parts = [part.strip() for part in value.split(",")]
     if len(parts) not in (4, 6):
         raise ParameterError("query.bbox-count", name, value=value[:80])
-    if not all(_NUMBER.fullmatch(part) for part in parts):
+    if not all(NUMBER.fullmatch(part) for part in parts):
         raise ParameterError("query.bbox-number", name, value=value[:80])
     box = tuple(float(part) for part in parts)
     if not all(math.isfinite(number) for number in box):

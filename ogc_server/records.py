@@ -18,7 +18,7 @@ from ogc_server import dcat
 from ogc_server.answer import Answer, content_tag, link_header, to_json
 from ogc_server.ask import Ask, segment
 from ogc_server.errors import ParameterError
-from ogc_server.links import OGC_REL, link
+from ogc_server.links import OGC_REL, licence_link, link
 from ogc_server.links import document as document_links
 from ogc_server.negotiation import GEOJSON, GEOJSON_OFFER, HTML_OFFER, JSON, JSONLD_OFFER, SCHEMA
 from ogc_server.parameters import Param
@@ -302,8 +302,6 @@ def _contacts(dataset: Dataset) -> list[dict[str, Any]]:
 
 
 def _links(ask: Ask, dataset: Dataset) -> list[dict[str, Any]]:
-    from ogc_server.collection import licence_link
-
     title = dataset.record.title.get(ask.lang) or dataset.id
     links = []
     here = f"/collections/{segment(dataset.id)}"
