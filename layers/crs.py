@@ -17,6 +17,7 @@ from pyproj.exceptions import CRSError
 
 from catalog.errors import QueryError
 from layers.contract import Geometries
+from layers.geojson_text import multipolygon_texts
 
 CRS84 = "OGC:CRS84"
 _LONLAT = frozenset({"OGC:CRS84", "CRS84", "EPSG:4326"})
@@ -109,5 +110,8 @@ def to_geojson(geometries: Geometries, source: str, target: str | None = None) -
         rounded = np.round(moved, places) + 0.0
         return rounded[:, ::-1] if swap else rounded
 
-    shaped = shapely.transform(shapely.orient_polygons(geometries), change)
+    oriented = shapely.orient_polygons(geometries)
+    if (texts := multipolygon_texts(oriented, change)) is not None:
+        return texts
+    shaped = shapely.transform(oriented, change)
     return [b"null" if text is None else text.encode() for text in shapely.to_geojson(shaped)]
