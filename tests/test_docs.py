@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from catalog.settings import Settings
 from catalog.sources import LayerConfig, SourceConfig
 from cli.main import main
+from harvesters.registry import BUILT_IN, harvester_class
 
 HOUSE = Path(__file__).resolve().parents[1]
 DOCS = "\n".join(path.read_text("utf-8") for path in [HOUSE / "README.md", *(HOUSE / "docs").glob("*.md")])
@@ -73,3 +74,11 @@ def test_every_link_between_the_docs_leads_somewhere() -> None:
             if not (page.parent / target).exists():
                 lost.append(f"{page.name}: {target}")
     assert lost == []
+
+
+@pytest.mark.parametrize("type_", list(BUILT_IN))
+def test_every_option_of_a_harvester_is_documented(type_: str) -> None:
+    page = (HOUSE / "docs" / "add-a-source.md").read_text("utf-8")
+    fields = harvester_class(type_).options_model.model_fields
+    names = {field.alias or name for name, field in fields.items()}
+    assert {name for name in names if f"`{name}`" not in page} == set()
