@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any, cast
 
 from catalog.clock import Clock, utc_now
@@ -371,5 +371,8 @@ def opened(settings: Settings, *, clock: Clock = utc_now) -> Iterator[Engine]:
     """Open catalog and store as the settings say and hand out an engine on them."""
     from layers.open import open_store
 
-    with Catalog.open(settings.database_url(), clock) as catalog:
-        yield Engine(settings, catalog, open_store(settings), clock=clock)
+    with (
+        Catalog.open(settings.database_url(), clock) as catalog,
+        closing(open_store(settings, clock=clock)) as store,
+    ):
+        yield Engine(settings, catalog, store, clock=clock)

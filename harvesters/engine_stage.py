@@ -58,8 +58,8 @@ class Stager:
         writer, stamp = self._open_writer
         if self._job.dry or not stamp:
             writer.abort()
-        elif (close := getattr(writer, "close", None)) is not None:
-            close()
+        else:
+            writer.close()
 
     def listed(self) -> tuple[Listing, str]:
         """Ask the source what it has; return it with the stamp of its state."""

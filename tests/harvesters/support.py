@@ -52,14 +52,17 @@ def layer(rows: list[dict[str, Any]], remote: str = "fasilitas", **more: Any) ->
 class World:
     """One deployment; `script` is what the upstream does next."""
 
-    def __init__(self, folder: Path, **harvest: Any) -> None:
+    def __init__(
+        self, folder: Path, *, database: str | None = None, layers: str | None = None, **harvest: Any
+    ) -> None:
         scripted.install()
         self.folder, self.clock = folder, Moving()
         self.path = folder / "upstream.json"
         harvest = {"backoff_seconds": 0.0, "allow_networks": ["127.0.0.0/8"]} | harvest
         self.settings = Settings(
-            config_dir=folder / "config", data_dir=folder / "data", harvest=HarvestSettings(**harvest)
-        )
+            config_dir=folder / "config", data_dir=folder / "data", harvest=HarvestSettings(**harvest),
+            database=database, layers=layers,
+        )  # fmt: skip
         self.settings.data_dir.mkdir(exist_ok=True)
         self.catalog = Catalog.open(self.settings.database_url(), self.clock)
         self.store = open_store(self.settings, clock=self.clock)
@@ -70,6 +73,7 @@ class World:
         )  # fmt: skip
 
     def close(self) -> None:
+        self.store.close()
         self.catalog.close()
 
     def upstream(self, *datasets: dict[str, Any], **more: Any) -> None:
