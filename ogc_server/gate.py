@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 from starlette.types import Send
@@ -18,6 +19,7 @@ EXPOSED = (
 )
 _ASKABLE = "Accept, Accept-Language, Content-Type, If-None-Match, X-Request-Id"
 _VARY = "Accept, Accept-Encoding, Accept-Language"
+_LARGE = 100_000
 _API_CSP = "default-src 'none'; frame-ancestors 'none'"
 _PAGE_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
@@ -34,8 +36,14 @@ class Gate:
         self._encoded = EncodedCache()
 
     async def send(self, answer: Answer, ask: Ask, send: Send) -> int:
-        """Send the answer and return the status that was sent."""
-        status, headers, body = self.finish(answer, ask)
+        """Send the answer and return the status that was sent.
+
+        Large answers are compressed in a thread, so that nobody else waits for it.
+        """
+        if len(answer.body) > _LARGE:
+            status, headers, body = await asyncio.to_thread(self.finish, answer, ask)
+        else:
+            status, headers, body = self.finish(answer, ask)
         raw = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": status, "headers": raw})
         await send({"type": "http.response.body", "body": b"" if ask.method == "HEAD" else body})
