@@ -14,7 +14,7 @@ from catalog.sources import SourceConfig
 from cli.app import App, Command, json_option, pass_app
 from cli.progress import HarvestProgress
 from cli.signals import stop_event
-from harvesters.engine import Engine
+from harvesters.engine.engine import Engine
 
 EXIT_CODES = {
     RunState.OK: 0,

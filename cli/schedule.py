@@ -9,8 +9,8 @@ import click
 from catalog.config import load_sources
 from cli.app import App, Command, json_option, pass_app
 from cli.signals import stop_event
-from harvesters.engine import Engine
-from harvesters.scheduler import Scheduler
+from harvesters.engine.engine import Engine
+from harvesters.schedule.scheduler import Scheduler
 
 
 @click.command(cls=Command)

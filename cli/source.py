@@ -15,8 +15,8 @@ from catalog.model import ItemError
 from catalog.sources import SourceConfig
 from cli.app import App, Command, Group, json_option, pass_app
 from harvesters.contract import FeatureContent, Harvester, RemoteDataset
-from harvesters.file_place import in_data
-from harvesters.http import HttpClient
+from harvesters.file.place import in_data
+from harvesters.http.client import HttpClient
 from harvesters.registry import check, harvester_class
 
 

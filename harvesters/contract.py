@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from catalog.model import DatasetRecord, ItemError, Kind, LayerSchema
 from catalog.sources import LayerConfig, SourceConfig
-from harvesters.http import HttpClient
+from harvesters.http.client import HttpClient
 from layers.contract import FeatureBatch
 
 

@@ -20,9 +20,9 @@ from catalog.metadata.values import link_address, link_protocol, moment
 from catalog.model import DatasetRecord, ItemError, Link, Localized
 from catalog.sources import SourceConfig
 from harvesters.contract import Harvester, Listing, Options, Probe, RemoteDataset
-from harvesters.csw import record_options
-from harvesters.csw_data import DataBehind
-from harvesters.http import HttpClient
+from harvesters.csw.data import DataBehind
+from harvesters.csw.harvester import record_options
+from harvesters.http.client import HttpClient
 from harvesters.naming import Choice, choose
 
 LISTING = "/api/record/publik"

@@ -17,18 +17,18 @@ from harvesters.contract import Harvester
 
 GROUP = "satudata.harvesters"
 BUILT_IN = {
-    "arcgis": "harvesters.arcgis:ArcgisHarvester",
-    "wfs": "harvesters.wfs:WfsHarvester",
-    "csw": "harvesters.csw:CswHarvester",
-    "wms": "harvesters.wms:WmsHarvester",
-    "wmts": "harvesters.wms:WmtsHarvester",
-    "ckan": "harvesters.ckan:CkanHarvester",
-    "file": "harvesters.file:FileHarvester",
-    "postgis": "harvesters.postgis:PostgisHarvester",
-    "raster": "harvesters.raster:RasterHarvester",
+    "arcgis": "harvesters.arcgis.harvester:ArcgisHarvester",
+    "wfs": "harvesters.wfs.harvester:WfsHarvester",
+    "csw": "harvesters.csw.harvester:CswHarvester",
+    "wms": "harvesters.wms.harvester:WmsHarvester",
+    "wmts": "harvesters.wms.harvester:WmtsHarvester",
+    "ckan": "harvesters.ckan.harvester:CkanHarvester",
+    "file": "harvesters.file.harvester:FileHarvester",
+    "postgis": "harvesters.postgis.harvester:PostgisHarvester",
+    "raster": "harvesters.raster.harvester:RasterHarvester",
     "palapa": "harvesters.palapa:PalapaHarvester",
-    "bmkg": "harvesters.bmkg:BmkgHarvester",
-    "cap": "harvesters.bmkg:CapHarvester",
+    "bmkg": "harvesters.bmkg.harvester:BmkgHarvester",
+    "cap": "harvesters.bmkg.harvester:CapHarvester",
 }
 
 

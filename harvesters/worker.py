@@ -15,7 +15,7 @@ from pathlib import Path
 from catalog.config import load_settings, load_sources
 from catalog.errors import NotFoundError, SatuDataError
 from catalog.model import RunState
-from harvesters.engine import opened
+from harvesters.engine.engine import opened
 
 log = logging.getLogger(__name__)
 _EXIT = {RunState.OK: 0, RunState.UNCHANGED: 0, RunState.HELD: 5}

@@ -16,7 +16,7 @@ _TIMES = (3.0, 15.0)
 
 
 class Published(Protocol):
-    """What the engine tells its hooks (`harvesters.engine_notify.Published`)."""
+    """What the engine tells its hooks (`harvesters.engine.notify.Published`)."""
 
     @property
     def datasets(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from catalog.errors import ConfigError, TransientSourceError
 from catalog.model import Contact, DatasetRecord, Kind, LayerSchema, Link, Localized, VersionInfo
 from catalog.settings import CkanSettings, Settings
 from catalog.store import Catalog
-from harvesters.engine_notify import Published
+from harvesters.engine.notify import Published
 from tests.servers.ckan_speaker import Speaker, speaking
 
 type Put = Callable[..., None]

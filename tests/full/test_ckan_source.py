@@ -18,9 +18,9 @@ from catalog.runs import Run
 from catalog.settings import Settings
 from catalog.sources import SourceConfig
 from catalog.store import Catalog
-from harvesters.ckan import CkanHarvester
-from harvesters.engine import Engine
-from harvesters.http import HttpClient
+from harvesters.ckan.harvester import CkanHarvester
+from harvesters.engine.engine import Engine
+from harvesters.http.client import HttpClient
 from layers.contract import Query
 from layers.open import open_store
 from tests.servers.ckan import Ckan

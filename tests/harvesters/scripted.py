@@ -162,8 +162,8 @@ def waits_after(step: str, real: Callable[..., Any], wait_here: Callable[[str], 
 def main(config: dict[str, Any]) -> None:
     """Run one source in this process; the test kills us at a phase, or waits for the end."""
     from catalog.settings import Settings
-    from harvesters import engine_version
-    from harvesters.engine import opened
+    from harvesters.engine import version as engine_version
+    from harvesters.engine.engine import opened
     from harvesters.progress import Silent
 
     install()

@@ -12,7 +12,7 @@ from catalog.runs import Run
 from catalog.settings import HarvestSettings, Settings
 from catalog.sources import SourceConfig
 from catalog.store import Catalog
-from harvesters.engine import Engine
+from harvesters.engine.engine import Engine
 from layers.contract import Query
 from layers.open import open_store
 from tests.harvesters import scripted

@@ -22,13 +22,13 @@ from catalog.errors import AuthSourceError, ConfigError, ProtocolError, Transien
 from catalog.model import FieldType, ItemError
 from catalog.settings import HarvestSettings
 from catalog.sources import SourceConfig
-from harvesters.arcgis import ArcgisHarvester
-from harvesters.arcgis_client import ArcGISClient, service_url
-from harvesters.arcgis_content import ArcGISContent
-from harvesters.arcgis_layer import Attributes, read_layer
-from harvesters.arcgis_paging import HEAVY, Sizer, page_key, prefetch, remaining
+from harvesters.arcgis.client import ArcGISClient, service_url
+from harvesters.arcgis.content import ArcGISContent
+from harvesters.arcgis.harvester import ArcgisHarvester
+from harvesters.arcgis.layer import Attributes, read_layer
+from harvesters.arcgis.paging import HEAVY, Sizer, page_key, prefetch, remaining
 from harvesters.contract import Listing
-from harvesters.http import HttpClient
+from harvesters.http.client import HttpClient
 from tests.servers.arcgis import FaultyArcGIS, layer_of, villages
 from tests.servers.loopback import Answer, Asked, serve
 

@@ -14,8 +14,8 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harvesters.arcgis_curves import densify
-from harvesters.arcgis_geometry import parse_geometries
+from harvesters.arcgis.curves import densify
+from harvesters.arcgis.geometry import parse_geometries
 
 POLYGON = "esriGeometryPolygon"
 

@@ -18,7 +18,7 @@ from catalog.model import RunState
 from catalog.settings import HarvestSettings, Settings
 from catalog.sources import SourceConfig
 from catalog.store import Catalog
-from harvesters.engine import Engine
+from harvesters.engine.engine import Engine
 from layers.open import open_store
 from tests.servers.arcgis import FaultyArcGIS, villages
 from tests.servers.koop import Koop, capped, koop

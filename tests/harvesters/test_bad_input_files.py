@@ -23,7 +23,7 @@ from catalog.errors import ProtocolError
 from catalog.model import RunState
 from catalog.runs import Run
 from catalog.sources import SourceConfig
-from harvesters.file_unpack import Budget, unpack_zip
+from harvesters.file.unpack import Budget, unpack_zip
 from tests.harvesters.support import World
 from tests.servers.loopback import Answer, Asked, serve
 
@@ -242,7 +242,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_published(world: World, mon
     world.harvest(config)
     version = world.live()
     path.write_text(path.read_text().replace("Lumbung", "Gudang"))
-    from harvesters import table_reader
+    from harvesters.table import reader as table_reader
 
     real = table_reader.TableReader.items
 

@@ -18,10 +18,10 @@ from catalog.model import ItemError, RunState
 from catalog.settings import HarvestSettings, Settings
 from catalog.sources import SourceConfig
 from catalog.store import Catalog
-from harvesters.bmkg import BmkgHarvester
-from harvesters.bmkg_events import local_time, number, read_event
-from harvesters.engine import Engine
-from harvesters.http import HttpClient
+from harvesters.bmkg.events import local_time, number, read_event
+from harvesters.bmkg.harvester import BmkgHarvester
+from harvesters.engine.engine import Engine
+from harvesters.http.client import HttpClient
 from layers.open import open_store
 from tests.servers.loopback import Answer, Asked, serve
 

@@ -16,9 +16,9 @@ from catalog.errors import ProtocolError, RecordError
 from catalog.model import ItemError
 from catalog.settings import HarvestSettings
 from catalog.sources import SourceConfig
-from harvesters.bmkg import CapHarvester
-from harvesters.bmkg_alerts import join, parse_xml, read_alert
-from harvesters.http import HttpClient
+from harvesters.bmkg.alerts import join, parse_xml, read_alert
+from harvesters.bmkg.harvester import CapHarvester
+from harvesters.http.client import HttpClient
 from tests.servers.loopback import Answer, Asked, serve
 
 SETTINGS = HarvestSettings(allow_networks=["127.0.0.0/8"], backoff_seconds=0.01, retries=0)

@@ -24,11 +24,11 @@ from catalog.errors import (
 from catalog.model import ItemError
 from catalog.settings import HarvestSettings, Settings
 from catalog.sources import SourceConfig
-from harvesters.ckan import CkanHarvester, CkanOptions
-from harvesters.ckan_record import record_of
-from harvesters.ckan_resource import is_candidate
+from harvesters.ckan.harvester import CkanHarvester, CkanOptions
+from harvesters.ckan.record import record_of
+from harvesters.ckan.resource import is_candidate
 from harvesters.contract import RemoteDataset
-from harvesters.http import HttpClient
+from harvesters.http.client import HttpClient
 from harvesters.registry import check
 from tests.servers.ckan_speaker import Speaker, speaking
 
@@ -234,7 +234,7 @@ def test_collection_ids_are_valid_and_never_meet(names: list[str]) -> None:
     from pydantic import TypeAdapter
 
     from catalog.sources import DatasetId
-    from harvesters.ckan import _collection
+    from harvesters.ckan.harvester import _collection
 
     made = [_collection("bnpb", name, f"id of {name}") for name in names]
     assert len(set(made)) == len(names)

@@ -19,7 +19,7 @@ from catalog.runs import Run
 from catalog.settings import Settings
 from catalog.sources import SourceConfig
 from catalog.store import Catalog
-from harvesters.engine import Engine
+from harvesters.engine.engine import Engine
 from layers.contract import LayerStore, Query
 from layers.open import open_store
 from tests.servers.ckan_speaker import Speaker, speaking

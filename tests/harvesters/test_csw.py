@@ -16,10 +16,10 @@ from catalog.model import ItemError
 from catalog.settings import HarvestSettings
 from catalog.sources import SourceConfig
 from harvesters.contract import RemoteDataset
-from harvesters.csw import CswHarvester, record_options
-from harvesters.csw_data import ways
-from harvesters.csw_service import _Way
-from harvesters.http import HttpClient
+from harvesters.csw.data import ways
+from harvesters.csw.harvester import CswHarvester, record_options
+from harvesters.csw.service import _Way
+from harvesters.http.client import HttpClient
 from harvesters.registry import check
 from tests.servers.iso_records import Rec, gmd, mdb
 from tests.servers.loopback import BadCsw, BadWfs, serve

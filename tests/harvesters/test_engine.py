@@ -13,7 +13,7 @@ from catalog.errors import BusySourceError, ConfigError, GoneError, StorageFullE
 from catalog.model import RunState
 from catalog.settings import Settings
 from catalog.store import Catalog
-from harvesters.engine_notify import Published
+from harvesters.engine.notify import Published
 from tests.harvesters.support import World, layer, points
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harvesters.explain import explain
+from harvesters.engine.explain import explain
 from tests.harvesters.support import World, layer, points
 
 

@@ -20,7 +20,7 @@ from shapely.geometry import mapping, shape
 from catalog.errors import ConfigError, ProtocolError
 from catalog.model import FieldType, ItemError
 from catalog.sources import LayerConfig
-from harvesters.file_layers import Found, Opened, open_layer, scan
+from harvesters.file.layers import Found, Opened, open_layer, scan
 
 DESA: list[dict[str, Any]] = [
     {"kode": "32.03.01.1001", "nama": "Pamoyanan", "jumlah": 12, "luas": 1.5, "tgl": "2025-03-01"},
@@ -150,7 +150,7 @@ def test_pages_are_bounded_by_rows_and_cut_at_the_same_place_every_time(shared_d
 
 
 def test_a_page_is_also_bounded_by_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("harvesters.file_rows.PAGE_BYTES", 100_000)
+    monkeypatch.setattr("harvesters.file.rows.PAGE_BYTES", 100_000)
     ring = shapely.Point(107, -7).buffer(0.1, quad_segs=1000)
     path = write(tmp_path / "a.gpkg", "GPKG", shapes=[ring, ring, ring])
     one = opened(path, tmp_path)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from catalog.messages import catalogue
 from catalog.model import FieldDef, FieldType, LayerSchema, RunState
-from harvesters import guards
-from harvesters.guards import Reason
+from harvesters.engine import guards
+from harvesters.engine.guards import Reason
 from layers.contract import Diff
 from tests.harvesters.support import World, layer, points
 

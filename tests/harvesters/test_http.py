@@ -26,9 +26,9 @@ from catalog.errors import (
 )
 from catalog.settings import HarvestSettings
 from catalog.sources import SourceConfig
-from harvesters.http import HttpClient, Response, Validators
-from harvesters.http_auth import safe_url
-from harvesters.http_errors import MAX_RETRY_AFTER, retry_after
+from harvesters.http.auth import safe_url
+from harvesters.http.client import HttpClient, Response, Validators
+from harvesters.http.errors import MAX_RETRY_AFTER, retry_after
 from tests.servers import free_port
 from tests.servers import misbehaving as mis
 from tests.servers.misbehaving import Misbehaving

@@ -10,7 +10,7 @@ import pytest
 
 from catalog.errors import ProtocolError, StorageFullError, TransientSourceError
 from catalog.settings import HarvestSettings
-from harvesters.http import HttpClient, Validators
+from harvesters.http.client import HttpClient, Validators
 from tests.servers import misbehaving as mis
 from tests.servers.misbehaving import Misbehaving
 

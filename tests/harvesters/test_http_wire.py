@@ -15,8 +15,8 @@ import pytest
 from catalog.errors import ConfigError, ForbiddenAddressError, ProtocolError
 from catalog.settings import HarvestSettings
 from catalog.sources import SourceConfig
-from harvesters.address import AddressPolicy
-from harvesters.http import HttpClient
+from harvesters.http.address import AddressPolicy
+from harvesters.http.client import HttpClient
 from tests.servers import misbehaving as mis
 from tests.servers import missing
 

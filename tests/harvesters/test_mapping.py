@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from catalog.errors import ConfigError
 from catalog.model import DatasetRecord, FieldDef, FieldType, LayerSchema, Localized, RunState
 from catalog.sources import LayerConfig, SourceConfig
-from harvesters.mapping import MAX_REPORTED, Mapping, merged_record
-from harvesters.mapping_values import CONVERT, BadValueError
+from harvesters.mapping.mapping import MAX_REPORTED, Mapping, merged_record
+from harvesters.mapping.values import CONVERT, BadValueError
 from layers.contract import FeatureBatch
 from layers.values import CHECKS
 from tests.harvesters.support import World, layer, points

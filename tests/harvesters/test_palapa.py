@@ -16,7 +16,7 @@ from catalog.model import ItemError
 from catalog.settings import HarvestSettings
 from catalog.sources import SourceConfig
 from harvesters.contract import RemoteDataset
-from harvesters.http import HttpClient
+from harvesters.http.client import HttpClient
 from harvesters.palapa import PalapaHarvester, read_links
 from tests.servers.loopback import Answer, Asked, BadWfs, serve
 

@@ -15,8 +15,8 @@ from catalog.errors import AuthSourceError, ConfigError, ForbiddenAddressError
 from catalog.model import FieldType, ItemError
 from catalog.settings import HarvestSettings
 from catalog.sources import SourceConfig
-from harvesters.http import HttpClient
-from harvesters.postgis import PostgisHarvester
+from harvesters.http.client import HttpClient
+from harvesters.postgis.harvester import PostgisHarvester
 from tests.servers.postgres import Postgres, postgres  # noqa: F401
 
 SETTINGS = HarvestSettings(allow_networks=["127.0.0.0/8"], page_size=50)

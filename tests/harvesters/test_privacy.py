@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.model import FieldDef, FieldType, LayerSchema, RunState
-from harvesters.privacy import ID_COLUMN, PrivacyScan, personal_text
+from harvesters.privacy.detect import ID_COLUMN, PrivacyScan, personal_text
 from layers.contract import FeatureBatch
 from tests.harvesters.support import World, layer, points
 

@@ -18,8 +18,8 @@ from catalog.errors import ConfigError
 from catalog.model import RunState
 from catalog.settings import SchedulerSettings
 from catalog.sources import SourceConfig
-from harvesters.cron import QuietHours, next_time, trigger, weekdays
-from harvesters.scheduler import RELOAD, Scheduler
+from harvesters.schedule.cron import QuietHours, next_time, trigger, weekdays
+from harvesters.schedule.scheduler import RELOAD, Scheduler
 from tests.harvesters.support import World, layer, points
 
 JAKARTA = ZoneInfo("Asia/Jakarta")

@@ -9,7 +9,7 @@ import pytest
 
 from catalog.config import load_source
 from catalog.sources import SourceConfig
-from harvesters.arcgis_client import service_url
+from harvesters.arcgis.client import service_url
 from harvesters.registry import check, harvester_class
 
 _FOLDER = Path(__file__).resolve().parents[2] / "config" / "sources"

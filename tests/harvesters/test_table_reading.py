@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from catalog.errors import ConfigError, ProtocolError
 from catalog.model import FieldType, ItemError
 from catalog.sources import LayerConfig
-from harvesters.file_layers import Found, open_layer, scan
-from harvesters.file_rows import Item
-from harvesters.table_reader import TableReader, read_csv
-from harvesters.table_sniff import find_delimiter, find_encoding, find_header
-from harvesters.table_types import Column, decide, decimal_mark
+from harvesters.file.layers import Found, open_layer, scan
+from harvesters.file.rows import Item
+from harvesters.table.reader import TableReader, read_csv
+from harvesters.table.sniff import find_delimiter, find_encoding, find_header
+from harvesters.table.types import Column, decide, decimal_mark
 
 HEAD = "kode_desa;nama;jumlah_kk;persen"
 
@@ -327,8 +327,8 @@ def test_ten_thousand_columns_are_refused_with_a_way_out(tmp_path: Path):
 
 
 def test_a_quote_that_never_closes_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("harvesters.table_read.FIELD_LIMIT", 10_000)
-    monkeypatch.setattr("harvesters.table_sniff.FIELD_LIMIT", 10_000)
+    monkeypatch.setattr("harvesters.table.read.FIELD_LIMIT", 10_000)
+    monkeypatch.setattr("harvesters.table.sniff.FIELD_LIMIT", 10_000)
     with pytest.raises(ProtocolError, match="field larger"):
         reader(tmp_path / "a.csv", 'a,b\n1,"' + "x,\n" * 20_000).count()
 

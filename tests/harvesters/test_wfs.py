@@ -16,9 +16,9 @@ from catalog.model import FieldType, ItemError
 from catalog.settings import HarvestSettings
 from catalog.sources import LayerConfig, SourceConfig
 from harvesters.contract import RemoteDataset
-from harvesters.http import HttpClient
+from harvesters.http.client import HttpClient
 from harvesters.naming import slug
-from harvesters.wfs import WfsHarvester
+from harvesters.wfs.harvester import WfsHarvester
 from tests.servers.loopback import BadWfs, serve
 from tests.servers.mapserver import POINTS, MapServer, mapserver
 

@@ -13,9 +13,9 @@ from catalog.model import DatasetRecord, ItemError
 from catalog.settings import HarvestSettings
 from catalog.sources import SourceConfig
 from harvesters.contract import Harvester, RemoteDataset
-from harvesters.http import HttpClient
-from harvesters.wms import WmsHarvester, WmtsHarvester, asked
-from harvesters.wms_capabilities import read_wms
+from harvesters.http.client import HttpClient
+from harvesters.wms.capabilities import read_wms
+from harvesters.wms.harvester import WmsHarvester, WmtsHarvester, asked
 from tests.servers.loopback import Answer, Asked, serve
 from tests.servers.mapserver import MapServer, mapserver
 

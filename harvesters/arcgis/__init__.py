@@ -1,0 +1,1 @@
+"""ArcGIS REST: MapServer and FeatureServer layers and tables."""

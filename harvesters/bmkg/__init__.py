@@ -1,0 +1,1 @@
+"""BMKG: earthquake feeds and CAP weather warnings."""

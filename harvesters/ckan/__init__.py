@@ -1,0 +1,1 @@
+"""CKAN as a source: packages, file resources, datastore tables."""

@@ -1,0 +1,1 @@
+"""The engine that keeps runs honest: leases, staging, verification, guards, versions, notices."""

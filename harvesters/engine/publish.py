@@ -1,0 +1,84 @@
+"""Telling the catalog: the dataset's record, and the region reference that a layer may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from catalog.model import DatasetRecord, ItemError, VersionInfo
+from catalog.regions import load_from_rows
+from harvesters.engine.job import Job, Offer
+from harvesters.mapping.mapping import merged_record
+
+type Change = Literal["added", "updated", "unchanged"]
+_ACCESS = ("publik", "terbatas", "internal")
+
+
+def record_of(job: Job, offer: Offer, info: VersionInfo | None = None) -> DatasetRecord:
+    """Return what is said of the dataset: configuration over harvest, extent and CRS as stored."""
+    record = merged_record(offer.remote.record, offer.remote.layer, job.source)
+    if not record.title.id and not record.title.en:
+        record.title = record.title.model_copy(update={"id": offer.remote.remote_id})
+    if info is None:
+        return record
+    if info.bbox is not None:
+        record.bbox = info.bbox
+    if info.schema is not None and info.schema.geometry_type is not None:
+        record.crs = record.crs or info.schema.crs
+    record.time_start = record.time_start or _instant(info.time_start)
+    record.time_end = record.time_end or _instant(info.time_end)
+    return record
+
+
+def _instant(text: str | None) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    return found.replace(tzinfo=UTC) if found is not None and found.tzinfo is None else found
+
+
+def stricter(job: Job, offer: Offer, record: DatasetRecord) -> bool:
+    """Tell whether fewer people may see the dataset from now on."""
+    known = job.catalog.datasets.find(offer.id)
+    return known is not None and _ACCESS.index(record.access) > _ACCESS.index(known.harvested.access)
+
+
+def put_record(job: Job, offer: Offer, record: DatasetRecord) -> Change:
+    """Store the record; in a dry run only tell what would happen."""
+    if job.dry:
+        known = job.catalog.datasets.find(offer.id)
+        if known is None:
+            return "added"
+        return "unchanged" if known.harvested == record else "updated"
+    remote = offer.remote
+    return job.catalog.datasets.put(
+        offer.id, source_id=job.source.id, remote_id=remote.remote_id, kind=remote.kind, record=record,
+        run_id=job.book.run_id, rank=job.source.rank,
+    )  # fmt: skip
+
+
+def load_regions(job: Job, offer: Offer, info: VersionInfo, *, only_if_absent: bool = False) -> None:
+    """Fill the region reference from a layer that declares `options.region_reference`.
+
+    Its rows that are no region are warnings; a wrong declaration is too: the layer itself is good.
+    """
+    reference = offer.remote.layer.options.get("region_reference")
+    if not isinstance(reference, Mapping) or job.dry:
+        return
+    scheme, vintage = reference.get("scheme"), reference.get("vintage")
+    if only_if_absent and vintage in job.catalog.regions.vintages(scheme or "kemendagri"):
+        return
+    try:
+        _, errors = load_from_rows(
+            job.catalog.regions, _rows(job, info), reference, source=f"{info.layer_id} v{info.version}"
+        )
+    except (ValueError, KeyError, TypeError) as exc:
+        errors = [ItemError("region-reference", str(exc), offer.remote.remote_id)]
+    offer.tally.errors(ItemError(e.code, e.message, e.remote_id, severity="warning") for e in errors)
+
+
+def _rows(job: Job, info: VersionInfo) -> Iterator[Mapping[str, Any]]:
+    for batch in job.store.reader(info).batches(geometry=False):
+        yield from batch.rows

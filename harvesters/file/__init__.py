@@ -1,0 +1,1 @@
+"""Vector files, archives and folders, local or over HTTP."""

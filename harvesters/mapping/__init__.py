@@ -1,0 +1,1 @@
+"""From a source's columns to ours: names, types, points, region codes."""

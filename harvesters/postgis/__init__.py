@@ -1,0 +1,1 @@
+"""PostGIS tables, read in one consistent snapshot."""

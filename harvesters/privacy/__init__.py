@@ -1,0 +1,1 @@
+"""Personal data found by content: the guard on every way in."""

@@ -1,0 +1,1 @@
+"""Rasters: GeoTIFF files and ArcGIS image services."""

@@ -1,0 +1,1 @@
+"""When sources run by themselves."""

@@ -1,0 +1,1 @@
+"""CSV and XLSX: encoding, delimiter and types found in the bytes."""

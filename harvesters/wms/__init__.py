@@ -1,0 +1,1 @@
+"""WMS and WMTS, registered by reference."""
