@@ -15,6 +15,7 @@ from cli.app import App, Command, json_option, pass_app
 from cli.progress import HarvestProgress
 from cli.signals import stop_event
 from harvesters.engine.engine import Engine
+from harvesters.engine.explain import explain
 
 EXIT_CODES = {
     RunState.OK: 0,
@@ -76,11 +77,11 @@ def _run(app: App, config: SourceConfig, dry_run: bool, stop: threading.Event) -
             "reason": f"{error.message(app.lang)} → {error.hint(app.lang)}",
             "exit": error.exit_code,
         }
-    return row_of(run) | {"exit": EXIT_CODES[run.state]}
+    return row_of(run, app.lang) | {"exit": EXIT_CODES[run.state]}
 
 
-def row_of(run: Run) -> dict[str, Any]:
-    """Return a run as a flat row for tables and JSON."""
+def row_of(run: Run, lang: str) -> dict[str, Any]:
+    """Return a run as a flat row for tables and JSON; `reason` says in `lang` why it ended so."""
     names = ("expected", "seen", "added", "updated", "unchanged", "removed", "failed", "repaired")
     return {
         "run": run.id,
@@ -89,7 +90,7 @@ def row_of(run: Run) -> dict[str, Any]:
         "phase": run.phase,
         "started": run.started.isoformat(timespec="seconds"),
         "finished": run.finished.isoformat(timespec="seconds") if run.finished else None,
-        "reason": run.reason,
+        "reason": "; ".join(explain(run, lang)),
         "code": run.code,
         "trigger": run.trigger,
     } | {name: getattr(run.counts, name) for name in names}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import click
 
+from catalog.clock import utc_now
 from catalog.errors import NotFoundError
 from catalog.versions import VersionEntry
 from cli.app import App, Command, json_option, pass_app
+from harvesters.engine.explain import explain
 
 
 @click.command(cls=Command)
@@ -27,7 +31,7 @@ def publish(app: App, dataset_id: str | None, version: int | None, reject: str |
                     "id": entry.info.layer_id,
                     "version": entry.info.version,
                     "count": entry.info.count,
-                    "reason": entry.reason,
+                    "reason": _why(app, entry),
                 }
                 for entry in held
             ],
@@ -47,6 +51,16 @@ def publish(app: App, dataset_id: str | None, version: int | None, reject: str |
     else:
         app.catalog.versions.make_current(dataset_id, chosen, by=app.by)
     app.say("cli.publish.done", id=dataset_id, version=chosen)
+
+
+def _why(app: App, entry: VersionEntry) -> str:
+    """Say in the person's language why the run held this version."""
+    try:
+        said = explain(app.catalog.runs.get(entry.info.run_id), app.lang)
+    except NotFoundError:  # the run was pruned; its reason stays with the version
+        said = []
+    name = f"{entry.info.layer_id}: "
+    return "; ".join(line.removeprefix(name) for line in said if line.startswith(name)) or entry.reason
 
 
 def _pick(app: App, dataset_id: str, version: int | None) -> VersionEntry:
@@ -86,11 +100,14 @@ def _previous(app: App, dataset_id: str) -> int:
 
 @click.command(cls=Command)
 @click.option("--keep", type=click.IntRange(1))
+@click.option("--runs-days", type=click.IntRange(1))
 @click.option("--dry-run", is_flag=True)
 @json_option
 @pass_app
-def prune(app: App, keep: int | None, dry_run: bool) -> None:
-    """Remove old versions beyond the number kept; never the current or a held one."""
+def prune(app: App, keep: int | None, runs_days: int | None, dry_run: bool) -> None:
+    """Remove old versions beyond the number kept (never the current or a held one), and old runs."""
+    if runs_days and not dry_run:
+        app.catalog.runs.prune(utc_now() - timedelta(days=runs_days), by=app.by)
     rows = []
     for dataset_id in app.catalog.datasets.ids():
         for version in app.catalog.versions.prunable(dataset_id, keep or app.settings.harvest.keep_versions):

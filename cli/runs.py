@@ -10,6 +10,7 @@ import click
 from catalog.model import RunState
 from cli.app import App, Command, json_option, pass_app
 from cli.harvest import row_of
+from harvesters.engine.explain import explain
 
 _COLUMNS = (
     "run",
@@ -49,7 +50,9 @@ def runs(app: App, run_id: str | None, source_id: str | None, limit: int, follow
 
 
 def _list(app: App, source_id: str | None, limit: int) -> None:
-    app.show([row_of(run) for run in app.catalog.runs.list(source_id=source_id, limit=limit)], _COLUMNS)
+    app.show(
+        [row_of(run, app.lang) for run in app.catalog.runs.list(source_id=source_id, limit=limit)], _COLUMNS
+    )
 
 
 def _show(app: App, run_id: str, limit: int) -> None:
@@ -57,11 +60,11 @@ def _show(app: App, run_id: str, limit: int) -> None:
     errors = [asdict(error) for error in app.catalog.runs.errors(run_id, limit=limit)]
     if app.as_json:
         layers = {name: asdict(counts) for name, counts in run.layers.items()}
-        app.dump(row_of(run) | {"layers": layers, "details": run.details, "errors": errors})
+        app.dump(row_of(run, app.lang) | {"layers": layers, "details": run.details, "errors": errors})
         return
-    app.show([row_of(run)], _COLUMNS)
-    if run.reason:
-        app.say("cli.harvest.reason", source=run.source_id, reason=run.reason)
+    app.show([row_of(run, app.lang)], _COLUMNS)
+    for line in explain(run, app.lang):
+        app.say("cli.harvest.reason", source=run.source_id, reason=line)
     app.show(
         [{"layer": name, **asdict(counts)} for name, counts in run.layers.items()],
         ("layer", "expected", "seen", "added", "updated", "unchanged", "removed", "failed", "repaired"),
@@ -75,7 +78,7 @@ def _follow(app: App, source_id: str | None, limit: int) -> None:
     while True:
         rows = app.catalog.runs.list(source_id=source_id, limit=limit)
         for run in reversed(rows):
-            row = row_of(run)
+            row = row_of(run, app.lang)
             line = app.text("cli.runs.line", **row)
             if shown.get(run.id) != line:
                 shown[run.id] = line

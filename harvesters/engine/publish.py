@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from catalog.model import DatasetRecord, ItemError, VersionInfo
-from catalog.regions import load_from_rows
+from catalog.regions import load_crosswalk_from_rows, load_from_rows
 from harvesters.engine.job import Job, Offer
 from harvesters.mapping.mapping import merged_record
 
 type Change = Literal["added", "updated", "unchanged"]
+type Load = Callable[..., tuple[int, list[ItemError]]]
 _ACCESS = ("publik", "terbatas", "internal")
 
 
@@ -60,19 +61,28 @@ def put_record(job: Job, offer: Offer, record: DatasetRecord) -> Change:
 
 
 def load_regions(job: Job, offer: Offer, info: VersionInfo, *, only_if_absent: bool = False) -> None:
-    """Fill the region reference from a layer that declares `options.region_reference`.
+    """Fill what a layer declares to be: `options.region_reference` and `options.region_crosswalk`.
 
-    Its rows that are no region are warnings; a wrong declaration is too: the layer itself is good.
+    Rows that are no region are warnings; a wrong declaration is too: the layer itself is good.
     """
-    reference = offer.remote.layer.options.get("region_reference")
-    if not isinstance(reference, Mapping) or job.dry:
+    options = offer.remote.layer.options
+    reference, crosswalk = options.get("region_reference"), options.get("region_crosswalk")
+    if job.dry:
         return
-    scheme, vintage = reference.get("scheme"), reference.get("vintage")
-    if only_if_absent and vintage in job.catalog.regions.vintages(scheme or "kemendagri"):
-        return
+    if isinstance(reference, Mapping) and not (only_if_absent and _is_loaded(job, reference)):
+        _load(job, offer, info, load_from_rows, reference)
+    if isinstance(crosswalk, Mapping) and not only_if_absent:
+        _load(job, offer, info, load_crosswalk_from_rows, crosswalk)
+
+
+def _is_loaded(job: Job, reference: Mapping[str, Any]) -> bool:
+    return reference.get("vintage") in job.catalog.regions.vintages(reference.get("scheme") or "kemendagri")
+
+
+def _load(job: Job, offer: Offer, info: VersionInfo, load: Load, declared: Mapping[str, Any]) -> None:
     try:
-        _, errors = load_from_rows(
-            job.catalog.regions, _rows(job, info), reference, source=f"{info.layer_id} v{info.version}"
+        _, errors = load(
+            job.catalog.regions, _rows(job, info), declared, source=f"{info.layer_id} v{info.version}"
         )
     except (ValueError, KeyError, TypeError) as exc:
         errors = [ItemError("region-reference", str(exc), offer.remote.remote_id)]

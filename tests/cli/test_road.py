@@ -98,7 +98,7 @@ def test_preview_shows_fields_and_rows_and_stores_nothing(shop: Deployment) -> N
 
 def test_sources_are_listed_and_checked(shop: Deployment) -> None:
     listed = shop.json("source", "list")
-    assert {"big-batas-desa", "contoh-batas"} <= {row["id"] for row in listed}
+    assert {"big-batas-2026", "contoh-batas"} <= {row["id"] for row in listed}
     assert all(row["enabled"] is False for row in listed if row["id"].startswith(("big-", "bnpb-", "bmkg-")))
     assert {row["state"] for row in shop.json("source", "check")} == {"ok"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import stat
@@ -530,3 +531,34 @@ def test_the_national_code_list_becomes_a_reference_of_91599_codes(world: World,
     assert info is not None
     assert info.count == 91_599
     assert info.kind == "table"
+
+
+def test_a_crosswalk_table_is_loaded_and_its_weak_rows_stay_marked(
+    world: World, shared_data: Path, tmp_path: Path
+):
+    with gzip.open(shared_data / "crosswalk_kemendagri2025_bps2020.csv.gz", "rt", encoding="utf-8") as full:
+        header, *lines = full.read().splitlines()
+    table = tmp_path / "crosswalk.csv"
+    table.write_text("\n".join([header, *(line for line in lines if line.startswith("32.03."))]), "utf-8")
+    config = source(
+        table, remote="crosswalk", feature_id="kode_kemendagri",
+        types={"kode_kemendagri": "text", "kode_bps2020": "text"},
+    )  # fmt: skip
+    config.layers[0].options = {
+        "region_crosswalk": {
+            "from": {"scheme": "kemendagri", "vintage": 2025, "code": "kode_kemendagri"},
+            "to": {"scheme": "bps", "vintage": 2020, "code": "kode_bps2020"},
+            "share": "share",
+            "share_back": "share_bps",
+            "quality": "match",
+        }
+    }
+    run = world.harvest(config)
+    assert run.state is RunState.OK, explained(world, run)
+    regions = world.catalog.regions
+    found = regions.translate("32.03.01.1006", from_=("kemendagri", 2025), to=("bps", 2020))
+    assert [match.code for match in found] == ["3203200007"]
+    weak = [line.split(",")[0] for line in lines if line.startswith("32.03.") and line.endswith(",weak")]
+    for code in weak:
+        matches = regions.translate(code, from_=("kemendagri", 2025), to=("bps", 2020))
+        assert not any(match.certain for match in matches)
