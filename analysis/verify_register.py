@@ -1,0 +1,316 @@
+"""Verifies a register file of any size: in parts, in several processes, resumable after a stop.
+
+Only the declared columns are read; names, NIK and all else never leave the file, and no message
+carries a value of it. Each part (a Parquet row group, a block of CSV lines) is written whole or not
+at all, so a job that is started again goes on with the parts that are missing. Memory does not grow
+with the file; the parts need as much disk as the answer until they are joined.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import asdict, dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from analysis.lookup import DesaIndex
+from analysis.verify import TOLERANSI_M, VERDIK, Rujukan
+from analysis.verify_batch import Kolom, Verifier
+from analysis.verify_csv import CsvBlocks, CsvOut
+from catalog.errors import QueryError, RecordError
+from catalog.model import Scheme
+
+_ROWS = 131_072
+_ALL_POLYGONS = 10**9
+_NUMBERED = "baris"
+_SIXTEEN = r"^\s*[0-9]{16}(\.0)?\s*$"
+
+
+@dataclass(frozen=True, slots=True)
+class Tugas:
+    """One job: which file against which index. `source` and `out` are `.parquet` or `.csv`."""
+
+    source: Path
+    out: Path
+    index: Path
+    kolom: Kolom = field(default_factory=Kolom)
+    skema: Scheme | None = None
+    vintage: int | None = None
+    toleransi_m: float = TOLERANSI_M
+    rujukan: Rujukan = field(default_factory=Rujukan)
+    workers: int = 0
+    """Processes; 0 means one per core."""
+
+    @property
+    def parts(self) -> Path:
+        """Folder of the finished parts, beside the answer."""
+        return self.out.with_name(self.out.name + ".parts")
+
+    @property
+    def summary(self) -> Path:
+        """File of the summary per kabupaten/kota, beside the answer."""
+        return self.out.with_name(self.out.stem + ".ringkasan.csv")
+
+    def verifier(self) -> Verifier:
+        """Open the index for this job; QueryError when the choices do not fit it."""
+        index = DesaIndex(self.index, cached_vertices=_ALL_POLYGONS)
+        return Verifier(
+            index,
+            skema=self.skema,
+            vintage=self.vintage,
+            toleransi_m=self.toleransi_m,
+            rujukan=self.rujukan,
+            kolom=self.kolom,
+        )
+
+
+@dataclass(slots=True)
+class Ringkasan:
+    """How many rows got which verdict, per claimed kabupaten/kota ("" where the code tells none)."""
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unreadable: int = 0
+    """CSV lines with a wrong number of cells, which are in no part."""
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows were verified."""
+        return self.counts.total()
+
+    def per_verdict(self) -> dict[str, int]:
+        """Return verdict -> rows, all verdicts."""
+        total: Counter[str] = Counter()
+        for (_, verdik), count in self.counts.items():
+            total[verdik] += count
+        return {verdik: total[verdik] for verdik in VERDIK}
+
+    def per_kabupaten(self) -> list[dict[str, Any]]:
+        """Return one row per kabupaten/kota with a column per verdict."""
+        found = []
+        for kabkota in sorted({key[0] for key in self.counts}):
+            row: dict[str, Any] = {verdik: self.counts[kabkota, verdik] for verdik in VERDIK}
+            found.append({"kabkota": kabkota, "jumlah": sum(row.values()), **row})
+        return found
+
+
+def verify_register(
+    job: Tugas, *, progress: Callable[[int], None] | None = None, stop: Callable[[], bool] | None = None
+) -> Ringkasan | None:
+    """Run a job, or go on with it; return the summary, None when `stop` said so (parts are kept).
+
+    `progress` gets the rows done so far. QueryError names a column that is missing or holds
+    16-digit numbers (NIK, KK); RecordError a file that can not be read.
+    """
+    job.verifier()  # choices that do not fit are told before any process starts
+    _prepare(job)
+    blocks = CsvBlocks(job.source, job.kolom.names()) if job.source.suffix.lower() == ".csv" else None
+    units = blocks.read() if blocks else _row_groups(job)
+    total = 0
+    for count in _run(job, units, stop or (lambda: False)):
+        if count is None:
+            return None
+        total += count
+        if progress:
+            progress(total)
+    return _join(job, blocks.unreadable if blocks else 0)
+
+
+type _Unit = tuple[int, int, pa.RecordBatch | None]
+"""Number of the part, rows before it, and its rows when they were read already (CSV)."""
+
+
+def _row_groups(job: Tugas) -> Iterator[_Unit]:
+    try:
+        file = pq.ParquetFile(job.source)
+    except (pa.ArrowException, OSError):
+        raise RecordError("not a readable Parquet file", where=job.source.name) from None
+    with file:
+        for name in job.kolom.names():
+            if name not in file.schema_arrow.names:
+                raise QueryError(f"there is no column {name!r}", where=name)
+        before = 0
+        for number in range(file.metadata.num_row_groups):
+            yield number, before, None
+            before += file.metadata.row_group(number).num_rows
+
+
+def _run(job: Tugas, units: Iterator[_Unit], stop: Callable[[], bool]) -> Iterator[int | None]:
+    """Give units to the processes, a few ahead, and yield rows as they are done."""
+    workers = job.workers or os.cpu_count() or 1
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start, initargs=(job,))
+    waiting: set[Future[int]] = set()
+    try:
+        for unit in units:
+            done = _rows_done(job, unit[0])
+            if done is not None:
+                yield done
+                continue
+            waiting.add(pool.submit(_part, job, *unit))
+            while len(waiting) >= 2 * workers:
+                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                yield from (one.result() for one in finished)
+            if stop():
+                yield None
+                return
+        while waiting:
+            finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            yield from (one.result() for one in finished)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_verifier: Verifier | None = None
+
+
+def _start(job: Tugas) -> None:
+    global _verifier
+    pa.set_cpu_count(1)
+    _verifier = job.verifier()
+
+
+def _part(job: Tugas, number: int, before: int, batch: pa.RecordBatch | None) -> int:
+    """Verify one part in a worker; no error carries a value of the register."""
+    assert _verifier is not None  # noqa: S101 - set by _start in every worker
+    target = job.parts / f"{number:06}.parquet"
+    counts: Counter[tuple[str, str]] = Counter()
+    rows = 0
+    scratch = target.with_suffix(f".{os.getpid()}")
+    try:
+        batches = [batch] if batch is not None else _batches(job, number)
+        writer: pq.ParquetWriter | None = None
+        for one in batches:
+            _refuse_personal(one, job.kolom.keep)
+            answer = _numbered(_verifier.verify(one), before + rows)
+            writer = writer or pq.ParquetWriter(scratch, answer.schema, compression="zstd")
+            writer.write_batch(answer)
+            counts += _counted(answer, job.kolom.kode)
+            rows += one.num_rows
+        if writer:
+            writer.close()
+            os.replace(scratch, target)
+    except pa.ArrowException as error:
+        where = f"{job.source.name}, part {number}"
+        raise RecordError(f"unreadable ({type(error).__name__})", where=where) from None
+    finally:
+        scratch.unlink(missing_ok=True)
+    _note(job, number, rows, counts)
+    return rows
+
+
+def _batches(job: Tugas, number: int) -> Iterator[pa.RecordBatch]:
+    with pq.ParquetFile(job.source) as file:
+        names = job.kolom.names()
+        yield from file.iter_batches(_ROWS, row_groups=[number], columns=names, use_threads=False)
+
+
+def _refuse_personal(batch: pa.RecordBatch, keep: tuple[str, ...]) -> None:
+    """Refuse to copy a column of 16-digit numbers, whatever its name."""
+    for name in keep:
+        column = batch.column(name)
+        if pa.types.is_floating(column.type):
+            continue
+        if pc.any(pc.match_substring_regex(column.cast(pa.string()), _SIXTEEN)).as_py():
+            raise QueryError(f"the column {name!r} holds 16-digit numbers like NIK or KK", where=name)
+
+
+def _numbered(answer: pa.RecordBatch, before: int) -> pa.RecordBatch:
+    """Put the number of the row in the register (from 1) in front: the way back to it."""
+    numbers = pa.array(np.arange(before + 1, before + 1 + answer.num_rows, dtype=np.int64))
+    fields = [pa.field(_NUMBERED, pa.int64()), *answer.schema]
+    return pa.RecordBatch.from_arrays([numbers, *answer.columns], schema=pa.schema(fields))
+
+
+def _counted(answer: pa.RecordBatch, kode: str) -> Counter[tuple[str, str]]:
+    digits = pc.replace_substring(answer.column(kode).cast(pa.string()), ".", "")
+    known = pc.fill_null(pc.match_substring_regex(digits, "^[1-9][0-9]{9}$"), False)
+    kabkota = pc.if_else(known, pc.utf8_slice_codeunits(digits, 0, 4), "")
+    table = pa.table({"k": kabkota, "v": answer.column("verdik").dictionary_decode()})
+    grouped = table.group_by(["k", "v"], use_threads=False).aggregate([([], "count_all")]).to_pylist()
+    return Counter({(row["k"], row["v"]): row["count_all"] for row in grouped})
+
+
+def _note(job: Tugas, number: int, rows: int, counts: Counter[tuple[str, str]]) -> None:
+    note = {"rows": rows, "counts": [[*key, count] for key, count in counts.items()]}
+    path = job.parts / f"{number:06}.json"
+    scratch = path.with_suffix(f".{os.getpid()}")
+    scratch.write_text(json.dumps(note), "utf-8")
+    os.replace(scratch, path)
+
+
+def _rows_done(job: Tugas, number: int) -> int | None:
+    path = job.parts / f"{number:06}.json"
+    return int(json.loads(path.read_text("utf-8"))["rows"]) if path.is_file() else None
+
+
+def _prepare(job: Tugas) -> None:
+    """Keep the parts of the same job over the same file; throw those of another away."""
+    if not job.source.is_file():
+        raise RecordError("there is no such file", where=str(job.source))
+    mark = job.parts / "job.json"
+    wanted = _fingerprint(job)
+    if not mark.is_file() or mark.read_text("utf-8") != wanted:
+        shutil.rmtree(job.parts, ignore_errors=True)
+        job.parts.mkdir(parents=True)
+        mark.write_text(wanted, "utf-8")
+
+
+def _fingerprint(job: Tugas) -> str:
+    stat = job.source.stat()
+    rules = [sorted(job.rujukan.lama.items()), sorted(job.rujukan.alih.items())]
+    choices = [rules, sorted(job.rujukan.tanpa_poligon), asdict(job.kolom), job.skema, job.vintage]
+    index = (job.index / "index.json").read_text("utf-8")
+    whole = [stat.st_size, stat.st_mtime_ns, index, job.toleransi_m, choices]
+    return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
+
+
+def _join(job: Tugas, unreadable: int) -> Ringkasan:
+    """Make one file of the parts, in the order of the register, and the summary beside it."""
+    summary = Ringkasan(unreadable=unreadable)
+    scratch = job.out.with_name(f".{job.out.name}.{os.getpid()}")
+    writer: Any = None
+    try:
+        for note in sorted(job.parts.glob("??????.json")):
+            for kabkota, verdik, count in json.loads(note.read_text("utf-8"))["counts"]:
+                summary.counts[kabkota, verdik] += count
+            part = note.with_suffix(".parquet")
+            if not part.is_file():  # a row group without rows
+                continue
+            with pq.ParquetFile(part) as file:
+                for batch in file.iter_batches(_ROWS):
+                    writer = writer or _writer(job.out, scratch, batch.schema)
+                    writer.write_batch(batch)
+        if writer is None:
+            raise RecordError("the register has no rows", where=job.source.name)
+        writer.close()
+        os.replace(scratch, job.out)
+    finally:
+        scratch.unlink(missing_ok=True)
+    _write_summary(job.summary, summary)
+    shutil.rmtree(job.parts)
+    return summary
+
+
+def _writer(out: Path, scratch: Path, schema: pa.Schema) -> Any:
+    if out.suffix.lower() == ".csv":
+        return CsvOut(scratch, schema)
+    return pq.ParquetWriter(scratch, schema, compression="zstd")
+
+
+def _write_summary(path: Path, summary: Ringkasan) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        out = csv.DictWriter(file, ["kabkota", "jumlah", *VERDIK])
+        out.writeheader()
+        out.writerows(summary.per_kabupaten())
