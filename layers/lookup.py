@@ -8,7 +8,7 @@ from typing import Any
 from catalog.errors import QueryError
 from catalog.model import FieldDef, FieldType, LayerSchema
 from layers.fold import text_of
-from layers.sql import Dialect, Sql
+from layers.query.sql import Dialect, Sql
 from layers.values import BadValueError, boolean_value, date_value, datetime_value, integer_value, real_value
 
 

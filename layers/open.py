@@ -6,7 +6,7 @@ from catalog.clock import Clock, utc_now
 from catalog.errors import ConfigError
 from catalog.settings import Settings
 from layers.contract import LayerStore
-from layers.geopackage import GeoPackageStore
+from layers.geopackage.store import GeoPackageStore
 
 
 def open_store(settings: Settings, *, clock: Clock = utc_now) -> LayerStore:
@@ -14,7 +14,7 @@ def open_store(settings: Settings, *, clock: Clock = utc_now) -> LayerStore:
     if settings.layers is None:
         return GeoPackageStore(settings.data_dir / "layers", clock=clock)
     if settings.layers.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
-        from layers.postgis import PostgisStore
+        from layers.postgis.store import PostgisStore
 
         return PostgisStore(
             settings.layers.replace("+psycopg", "", 1), settings.data_dir / "layers", clock=clock

@@ -28,7 +28,7 @@ from catalog.errors import ProtocolError, PublishError, QueryError, StorageFullE
 from catalog.model import BBox, VersionInfo
 from layers.crs import CRS84, transform_bounds
 from layers.files import LayerFiles
-from layers.sqlite import drop_files, storage_errors, sync
+from layers.geopackage.sqlite import drop_files, storage_errors, sync
 
 STRIP_BYTES = 16 * 2**20
 BLOCK = 512

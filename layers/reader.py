@@ -19,10 +19,10 @@ from layers.contract import FeatureBatch, Geometries, Page, Query
 from layers.crs import to_geojson
 from layers.fold import text_of
 from layers.lookup import field_of
-from layers.plan import Plan, beyond, make_plan
-from layers.sql import Dialect, Sql, join
+from layers.query.plan import Plan, beyond, make_plan
+from layers.query.sql import Dialect, Sql, join
+from layers.query.tokens import Token, decode, encode
 from layers.texts import feature_text
-from layers.tokens import Token, decode, encode
 from layers.values import stored_form
 
 type Parts = tuple[bytes, bytes, bytes]

@@ -11,9 +11,9 @@ import orjson
 
 from catalog.model import LayerSchema
 from layers.contract import WriteReport
-from layers.geopackage_format import header, is_point, srs_id
+from layers.geopackage.format import header, is_point, srs_id
+from layers.geopackage.sqlite import drop_files
 from layers.prepare import Row, refuse_twin
-from layers.sqlite import drop_files
 
 SEED = "\0seed"
 """Page key of rows taken over from an older version; any other page may replace them."""

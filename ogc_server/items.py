@@ -22,7 +22,7 @@ from catalog.errors import QueryError, SatuDataError
 from catalog.messages import text
 from catalog.model import FieldType, LayerSchema, VersionInfo
 from layers.contract import LayerReader, Page, Query
-from layers.cql import parse_filter, transform_filter
+from layers.cql.parse import parse_filter, transform_filter
 from ogc_server import formats
 from ogc_server.answer import PINNED, REVALIDATE, Answer, digest, link_header, to_json
 from ogc_server.ask import Ask, segment

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from catalog.errors import QueryError
 from catalog.model import VersionInfo
 from layers.contract import FeatureBatch, LayerStore, Query
-from layers.cql import parse_filter
+from layers.cql.parse import parse_filter
 
 P = {"property": "NAMOBJ"}
 N = {"property": "TIPADM"}

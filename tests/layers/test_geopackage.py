@@ -21,9 +21,9 @@ import shapely
 
 from catalog.errors import PublishError, StorageFullError
 from catalog.model import FieldType, LayerSchema
-from layers import geopackage
 from layers.contract import FeatureBatch, LayerStore, Query
-from layers.geopackage import GeoPackageStore
+from layers.geopackage import store as geopackage
+from layers.geopackage.store import GeoPackageStore
 from tests.layers.conftest import DESA, FIELDS, POINTS, TABLE, batch, publish
 from tests.layers.test_store import ROW, features
 
@@ -169,9 +169,9 @@ CHILD = """
 import sys, orjson
 from pathlib import Path
 from catalog.model import FieldDef, FieldType, LayerSchema
-from layers import geopackage
+from layers.geopackage import store as geopackage
 from layers.contract import FeatureBatch
-from layers.geopackage import GeoPackageStore
+from layers.geopackage.store import GeoPackageStore
 schema = LayerSchema((FieldDef("n", FieldType.INTEGER), FieldDef("t", FieldType.TEXT)))
 writer = GeoPackageStore(Path(sys.argv[1])).writer("besar", schema, "s")
 done = writer.staged_pages()

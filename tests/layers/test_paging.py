@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from catalog.errors import QueryError
 from catalog.model import FieldType, VersionInfo
 from layers.contract import LayerStore, Query
-from layers.cql import parse_filter
-from layers.tokens import Sort, Token, encode
+from layers.cql.parse import parse_filter
+from layers.query.tokens import Sort, Token, encode
 from tests.layers.conftest import FIELDS, POINTS, batch, publish
 
 NAMES = ["", "Z", "a", "a", "á", "é", "A", "Ä", "ä", "\U0001f600", "\uffee", None, None]

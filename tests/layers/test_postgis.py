@@ -12,7 +12,7 @@ from catalog.errors import NotFoundError, PublishError
 from catalog.settings import Settings
 from layers.contract import FeatureBatch, Query
 from layers.open import open_store
-from layers.postgis import PostgisStore
+from layers.postgis.store import PostgisStore
 from tests.layers.conftest import DESA, TABLE, batch, publish
 from tests.servers.postgres import Postgres
 

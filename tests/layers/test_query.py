@@ -17,7 +17,7 @@ from pygeofilter.parsers.cql2_text import parse as pygeofilter_parse
 from catalog.errors import QueryError
 from catalog.model import VersionInfo
 from layers.contract import FeatureBatch, LayerStore, Query
-from layers.cql import parse_filter, transform_filter
+from layers.cql.parse import parse_filter, transform_filter
 from layers.crs import transform
 from tests.layers.conftest import POINTS, TABLE, batch, publish
 

@@ -9,9 +9,9 @@ import shapely
 from pygeofilter import ast, values
 
 from catalog.errors import QueryError
-from layers.cql_json import parse_json
-from layers.cql_nodes import MAX_DEPTH, MAX_LENGTH, nesting
-from layers.cql_text import parse_text
+from layers.cql.json import parse_json
+from layers.cql.nodes import MAX_DEPTH, MAX_LENGTH, nesting
+from layers.cql.text import parse_text
 from layers.crs import crs_of, latitude_first, transform
 
 LANGUAGES = {"cql2-text": parse_text, "cql2-json": parse_json}

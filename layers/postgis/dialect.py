@@ -9,7 +9,7 @@ import shapely
 
 from catalog.model import FieldType
 from layers.columns import GEOM, quote
-from layers.sql import Sql
+from layers.query.sql import Sql
 
 _FUNCTIONS = {
     "intersects": "ST_Intersects", "within": "ST_Within", "contains": "ST_Contains", "touches": "ST_Touches",
@@ -30,7 +30,7 @@ def psycopg_text(text: str) -> str:
 
 
 class PostgisDialect:
-    """See `layers.sql.Dialect`. Text columns are of collation "C", so order is by codepoint."""
+    """See `layers.query.sql.Dialect`. Text columns are of collation "C", so order is by codepoint."""
 
     def __init__(self, columns: dict[str, str], srid: int) -> None:
         self._columns = columns

@@ -14,11 +14,11 @@ from catalog.model import FieldType, LayerSchema
 from layers.columns import FID, ID, quote
 from layers.contract import Query
 from layers.crs import crs_of
-from layers.filters import translate
 from layers.fold import text_of
 from layers.lookup import field_of, literal
-from layers.sql import FALSE, Dialect, Sql, join
-from layers.tokens import Sort, Token
+from layers.query.filters import translate
+from layers.query.sql import FALSE, Dialect, Sql, join
+from layers.query.tokens import Sort, Token
 
 MAX_IDS = 10_000
 

@@ -14,16 +14,16 @@ from catalog.model import VersionInfo
 from layers.columns import FID, GEOM, ID, quote
 from layers.contract import FeatureBatch, Geometries
 from layers.fold import text_of
-from layers.postgis_dialect import PostgisDialect, psycopg_text
-from layers.postgis_tables import columns_of, srid, version_table
+from layers.postgis.dialect import PostgisDialect, psycopg_text
+from layers.postgis.tables import columns_of, srid, version_table
+from layers.query.sql import Sql
+from layers.query.tokens import integer_id
 from layers.reader import Parts, VersionReader, columns_or_all
-from layers.sql import Sql
 from layers.texts import checksum, feature_text
-from layers.tokens import integer_id
 from layers.values import native
 
 if TYPE_CHECKING:
-    from layers.postgis import PostgisStore
+    from layers.postgis.store import PostgisStore
 
 
 class PostgisReader(VersionReader):

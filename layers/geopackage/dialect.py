@@ -13,8 +13,8 @@ import shapely
 from catalog.model import FieldType
 from layers.columns import FID, GEOM, quote
 from layers.fold import folded, unaccented
-from layers.geopackage_format import wkb_of
-from layers.sql import Sql, join
+from layers.geopackage.format import wkb_of
+from layers.query.sql import Sql, join
 
 _ENVELOPE, _POINT = struct.Struct("<4d"), struct.Struct("<2d")
 """In our GeoPackage blobs: the envelope after the header, or a point's coordinates in its WKB."""
@@ -79,7 +79,7 @@ def register_functions(db: sqlite3.Connection) -> None:
 
 
 class SqliteDialect:
-    """See `layers.sql.Dialect`."""
+    """See `layers.query.sql.Dialect`."""
 
     def __init__(self, columns: dict[str, str], table: str, rtree: str) -> None:
         self._columns = columns

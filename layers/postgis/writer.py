@@ -12,9 +12,9 @@ from catalog.model import LayerSchema, VersionInfo
 from layers.contract import Diff, FeatureBatch, WriteReport
 from layers.diff import compare
 from layers.files import check_layer_id
-from layers.geopackage_build import indexed_fields
-from layers.geopackage_format import SCHEMA
-from layers.postgis_tables import (
+from layers.geopackage.build import indexed_fields
+from layers.geopackage.format import SCHEMA
+from layers.postgis.tables import (
     FIRST,
     LAST,
     build,
@@ -31,7 +31,7 @@ from layers.texts import checksum
 from layers.values import stored_form
 
 if TYPE_CHECKING:
-    from layers.postgis import PostgisStore
+    from layers.postgis.store import PostgisStore
 
 
 class PostgisWriter:

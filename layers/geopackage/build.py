@@ -9,7 +9,7 @@ from pathlib import Path
 from catalog.errors import PublishError
 from catalog.model import BBox, FieldType, LayerSchema
 from layers.columns import GEOM, ID, quote
-from layers.geopackage_format import (
+from layers.geopackage.format import (
     create_core,
     create_layer,
     create_rtree,

@@ -16,7 +16,7 @@ from pygeofilter import ast, values
 from catalog.errors import QueryError
 from catalog.model import FieldDef, FieldType, LayerSchema
 from layers.lookup import field_of, literal
-from layers.sql import Dialect, Sql, join
+from layers.query.sql import Dialect, Sql, join
 
 _FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)
 _RULES: dict[type[Any], tuple[str, ...]] = {

@@ -10,10 +10,10 @@ from catalog.clock import Clock, utc_now
 from catalog.errors import PublishError
 from catalog.model import Kind, LayerSchema, VersionInfo
 from layers.files import LayerFiles
-from layers.geopackage_reader import GeoPackageReader, stored_schema
-from layers.geopackage_writer import GeoPackageWriter
+from layers.geopackage.reader import GeoPackageReader, stored_schema
+from layers.geopackage.sqlite import drop_files, storage_errors
+from layers.geopackage.writer import GeoPackageWriter
 from layers.raster import verify_raster
-from layers.sqlite import drop_files, storage_errors
 from layers.verify import verify_reader
 
 READERS_KEPT = 256

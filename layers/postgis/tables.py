@@ -12,7 +12,7 @@ from itertools import accumulate
 from catalog.model import FieldType, LayerSchema
 from layers.columns import FID, GEOM, ID, POSTGRES_RESERVED, column_names, quote
 from layers.geometry import type_name
-from layers.geopackage_format import CUSTOM_SRS, srs_id
+from layers.geopackage.format import CUSTOM_SRS, srs_id
 
 CONTROL = """
 CREATE SCHEMA IF NOT EXISTS layers;

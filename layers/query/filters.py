@@ -20,10 +20,10 @@ from shapely.errors import GEOSException
 from catalog.errors import QueryError
 from catalog.model import FieldDef, FieldType, LayerSchema
 from layers.columns import GEOM, quote
-from layers.filter_time import temporal
 from layers.fold import folded, text_of, unaccented
 from layers.lookup import field_of, literal
-from layers.sql import FALSE, TRUE, Dialect, Sql, join
+from layers.query.sql import FALSE, TRUE, Dialect, Sql, join
+from layers.query.time import temporal
 
 MAX_PATTERN, MAX_WILDCARDS = 1000, 12
 GEOMETRY_NAMES = frozenset({"geometry", "geom"})

@@ -17,13 +17,13 @@ from catalog.model import FieldType, LayerSchema, VersionInfo
 from layers.columns import FID, GEOM, ID, column_names, quote
 from layers.contract import FeatureBatch, Geometries
 from layers.files import LayerFiles
-from layers.geopackage_format import get_schema, rtree, wkb_of
+from layers.geopackage.dialect import SqliteDialect, register_functions
+from layers.geopackage.format import get_schema, rtree, wkb_of
+from layers.geopackage.sqlite import open_readonly, storage_errors
+from layers.query.sql import Sql
+from layers.query.tokens import integer_id
 from layers.reader import Parts, VersionReader, columns_or_all
-from layers.sql import Sql
-from layers.sqlite import open_readonly, storage_errors
-from layers.sqlite_dialect import SqliteDialect, register_functions
 from layers.texts import Texts
-from layers.tokens import integer_id
 from layers.values import native
 
 

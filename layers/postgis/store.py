@@ -17,12 +17,12 @@ from catalog.errors import NotFoundError, PublishError, StorageFullError
 from catalog.model import Kind, LayerSchema, VersionInfo
 from layers.columns import quote
 from layers.files import LayerFiles, check_layer_id
-from layers.geopackage_format import SCHEMA
-from layers.postgis_reader import PostgisReader
-from layers.postgis_tables import CONTROL, stage_table, version_table
-from layers.postgis_writer import PostgisWriter
+from layers.geopackage.format import SCHEMA
+from layers.geopackage.sqlite import drop_files, storage_errors
+from layers.postgis.reader import PostgisReader
+from layers.postgis.tables import CONTROL, stage_table, version_table
+from layers.postgis.writer import PostgisWriter
 from layers.raster import verify_raster
-from layers.sqlite import drop_files, storage_errors
 from layers.verify import verify_reader
 
 _LOCK = 7_305_177_412_063_551

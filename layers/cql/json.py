@@ -11,7 +11,7 @@ from pygeofilter import ast, values
 from shapely.errors import GEOSException
 
 from catalog.errors import QueryError
-from layers.cql_nodes import (
+from layers.cql.nodes import (
     ARITHMETIC,
     COMPARISON,
     MAX_DEPTH,

@@ -12,13 +12,13 @@ from layers.columns import column_names
 from layers.contract import Diff, FeatureBatch, WriteReport
 from layers.diff import compare
 from layers.files import LayerFiles
-from layers.geopackage_build import build_gpkg, build_texts, extent
+from layers.geopackage.build import build_gpkg, build_texts, extent
+from layers.geopackage.sqlite import drop_files, storage_errors, sync
 from layers.prepare import Preparer
-from layers.sqlite import drop_files, storage_errors, sync
 from layers.staging import SEED, Staging
 
 if TYPE_CHECKING:
-    from layers.geopackage import GeoPackageStore
+    from layers.geopackage.store import GeoPackageStore
 
 
 class GeoPackageWriter:

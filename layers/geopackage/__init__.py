@@ -1,0 +1,1 @@
+"""The embedded store: one GeoPackage a version, readable in QGIS as it is."""

@@ -1,0 +1,1 @@
+"""The grown store: one PostGIS table a version."""

@@ -1,0 +1,1 @@
+"""Queries turned into SQL, the same for both stores."""
