@@ -6,6 +6,7 @@ from typing import Any
 
 from catalog.config import load_sources
 from catalog.errors import SatuDataError
+from harvesters.engine.explain import title_of
 from ogc_server.answer import NEVER, Answer, to_json
 from ogc_server.ask import Ask
 from ogc_server.negotiation import HTML_OFFER, JSON_OFFER
@@ -29,7 +30,7 @@ def ready(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
 
 def health(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     """Answer `/health`. It is 200 while data is served; `status` says `ok` or `degraded`."""
-    sources = _sources(service)
+    sources = _sources(service, ask.lang)
     broken = [
         {"id": key, "reason": reason.split(":")[0]} for key, reason in sorted(snapshot.broken.items())
     ]  # the whole reason, which may hold paths, stands in the log
@@ -48,7 +49,7 @@ def health(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     return document(ask, doc, "health.html", {"now": service.now()}, cache=NEVER)
 
 
-def _sources(service: Service) -> list[dict[str, Any]]:
+def _sources(service: Service, lang: str) -> list[dict[str, Any]]:
     try:
         ids = [source.id for source in load_sources(service.settings.config_dir) if source.enabled]
     except (SatuDataError, OSError):
@@ -62,7 +63,8 @@ def _sources(service: Service) -> list[dict[str, Any]]:
         described.append(
             {
                 "id": source_id, "state": run.state.value, "started": run.started, "finished": run.finished,
-                "reason": run.code or "", "last_good": good.finished if good else None,
+                "code": run.code or "", "reason": title_of(run.code, lang) if run.code else "",
+                "last_good": good.finished if good else None,
             }
         )  # fmt: skip
     return described

@@ -32,6 +32,11 @@ def _dataset(facts: Mapping[str, Any], lang: str) -> Iterator[str]:
         yield _said(facts.get("code", ""), facts.get("reason", ""), lang)
 
 
+def title_of(code: str, lang: str) -> str:
+    """Return what an error or guard code means, without the details, which are not for everybody."""
+    return next((text(k, lang) for k in (f"run.{code}", f"error.{code}") if k in catalogue()), code)
+
+
 def _said(code: str, reason: str, lang: str) -> str:
-    title = next((text(k, lang) for k in (f"run.{code}", f"error.{code}") if k in catalogue()), code)
+    title = title_of(code, lang)
     return f"{title}: {reason}" if reason and reason != title else title
