@@ -34,7 +34,8 @@ def _dataset(facts: Mapping[str, Any], lang: str) -> Iterator[str]:
 
 def title_of(code: str, lang: str) -> str:
     """Return what an error or guard code means, without the details, which are not for everybody."""
-    return next((text(k, lang) for k in (f"run.{code}", f"error.{code}") if k in catalogue()), code)
+    known = (text(k, lang) for k in (f"run.{code}", f"error.{code}") if k in catalogue())
+    return next((title for title in known if "{" not in title), code)
 
 
 def _said(code: str, reason: str, lang: str) -> str:
