@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from bisect import bisect_left
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
@@ -76,7 +77,8 @@ class DesaIndex:
             regions = file.read_all().combine_chunks()
         self.codes: pa.StringArray = regions["kode"].chunk(0)
         self.names: pa.StringArray = regions["nama"].chunk(0)
-        self._row_of: dict[str, int] = {code: row for row, code in enumerate(self.codes.to_pylist())}
+        self._sorted: list[str] = self.codes.to_pylist()
+        self._row_of = {code: row for row, code in enumerate(self._sorted)}
         self._shapes: Geometries = np.full(len(self), None, object)
         self._held, self._cached = 0, cached_vertices
 
@@ -87,9 +89,13 @@ class DesaIndex:
         """Return the row of a canonical code."""
         return self._row_of.get(code)
 
+    def below(self, code: str) -> tuple[int, int]:
+        """Return the range of rows (first, behind the last) whose canonical codes begin with `code`."""
+        return bisect_left(self._sorted, code), bisect_left(self._sorted, code + "\x7f")
+
     def code(self, row: int) -> str:
         """Return the code of a row."""
-        return cast(str, self.codes[row].as_py())
+        return self._sorted[row]
 
     def name(self, row: int) -> str:
         """Return the name of a row."""

@@ -1,0 +1,158 @@
+"""bantuan-terdekat: the k nearest facilities to points, areas or desa, in geodesic metres.
+
+A k-d tree over earth-centred (ECEF) coordinates finds k + 4 candidates by chord; pyproj.Geod (WGS84)
+puts them in order. Chord and geodesic agree in order to far below the four that are taken too many.
+The distance is as the crow flies and the answer says so; roads need a routing engine, which is not
+part of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+import numpy as np
+import shapely
+from pyproj import Transformer
+from scipy.spatial import cKDTree
+
+from analysis.lookup import GEOD, DesaIndex
+from analysis.ragged import Floats, Ints
+from catalog.codes import parse
+from catalog.errors import NotFoundError, QueryError
+
+JARAK: Literal["geodesik"] = "geodesik"
+"""Which distance an answer holds: metres on the WGS84 ellipsoid, not along roads."""
+_SPARE = 4
+_K_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Fasilitas:
+    """One warehouse, lumbung, sentra, office. `info` (stock, opening, ...) is passed on as it is."""
+
+    id: str
+    nama: str
+    jenis: str
+    lon: float
+    lat: float
+    stok: Mapping[str, float] = field(default_factory=dict)
+    status: str = ""
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Asal:
+    """Where from: a point inside of what was asked, and the name that the answer gives it."""
+
+    id: str
+    lon: float
+    lat: float
+
+
+@dataclass(frozen=True, slots=True)
+class Terdekat:
+    """One facility of an answer, `urutan` 1 is the nearest."""
+
+    asal: str
+    urutan: int
+    jarak_m: float
+    fasilitas: Fasilitas
+    jarak: str = JARAK
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        one = self.fasilitas
+        return {
+            "asal": self.asal, "urutan": self.urutan, "jarak_m": round(self.jarak_m, 1), "jarak": self.jarak,
+            "id": one.id, "nama": one.nama, "jenis": one.jenis, "status": one.status, "stok": dict(one.stok),
+            "lon": one.lon, "lat": one.lat, **({"info": dict(one.info)} if one.info else {}),
+        }  # fmt: skip
+
+
+class FacilityIndex:
+    """Facilities in a tree per kind. Safe for many threads: it is only read."""
+
+    def __init__(self, facilities: Sequence[Fasilitas]) -> None:
+        """Take facilities; QueryError when one has no usable place."""
+        for one in facilities:
+            if not (-180 <= one.lon <= 180 and -90 <= one.lat <= 90):
+                raise QueryError(f"facility {one.id!r} has no usable coordinates", where=one.id)
+        self.facilities = tuple(facilities)
+        self._lon = np.array([one.lon for one in facilities], float)
+        self._lat = np.array([one.lat for one in facilities], float)
+        self._xyz = _ecef(self._lon, self._lat)
+        self.kinds: Set[str] = frozenset(one.jenis for one in facilities)
+        self._trees: dict[tuple[str, ...], tuple[Ints, cKDTree]] = {}
+
+    def nearest(
+        self, origins: Sequence[Asal], *, k: int = 1, jenis: Sequence[str] = ()
+    ) -> list[list[Terdekat]]:
+        """Return up to `k` facilities for each origin, nearest first, equal distances by id.
+
+        `jenis` empty means all kinds. QueryError for an unknown kind or a `k` outside 1 to 1000.
+        """
+        if not 1 <= k <= _K_MAX:
+            raise QueryError(f"k must be 1 to {_K_MAX}, not {k}", where="k")
+        numbers, tree = self._tree(jenis)
+        if not len(numbers) or not origins:
+            return [[] for _ in origins]
+        lon = np.array([o.lon for o in origins], float)
+        lat = np.array([o.lat for o in origins], float)
+        wanted = min(k + _SPARE, len(numbers))
+        found = tree.query(_ecef(lon, lat), wanted)[1].reshape(len(origins), wanted)
+        near = numbers[found]
+        many = np.repeat(lon, wanted), np.repeat(lat, wanted)
+        metres = GEOD.inv(*many, self._lon[near].ravel(), self._lat[near].ravel())[2].reshape(near.shape)
+        return [
+            self._ordered(o.id, n, m, k)
+            for o, n, m in zip(origins, near.tolist(), metres.tolist(), strict=True)
+        ]
+
+    def _ordered(self, asal: str, numbers: list[int], metres: list[float], k: int) -> list[Terdekat]:
+        ranked = sorted(zip(metres, numbers, strict=True), key=lambda p: (p[0], self.facilities[p[1]].id))
+        return [Terdekat(asal, n, m, self.facilities[i]) for n, (m, i) in enumerate(ranked[:k], 1)]
+
+    def _tree(self, jenis: Sequence[str]) -> tuple[Ints, cKDTree]:
+        key = tuple(sorted(set(jenis)))
+        if unknown := set(key) - self.kinds:
+            known = ", ".join(sorted(self.kinds)) or "-"
+            raise QueryError(f"no facility of kind {sorted(unknown)}; there are: {known}", where="jenis")
+        if key not in self._trees:
+            chosen = [n for n, one in enumerate(self.facilities) if not key or one.jenis in key]
+            numbers = np.array(chosen, np.int64)
+            self._trees[key] = numbers, cKDTree(self._xyz[numbers])
+        return self._trees[key]
+
+
+def origins_of_geometry(geometry: shapely.Geometry, name: str = "asal") -> list[Asal]:
+    """Return the origins of a geometry (lon/lat): points as they are, one inside of each other part.
+
+    QueryError for an empty one.
+    """
+    parts = [part for part in shapely.get_parts(geometry) if not part.is_empty]
+    if not parts:
+        raise QueryError("the geometry is empty", where="asal")
+    if geometry.geom_type in {"Polygon", "MultiPolygon", "LineString", "MultiLineString"}:
+        parts = [geometry]  # an area is asked from once
+    places = shapely.point_on_surface(np.array(parts, object))
+    single = len(places) == 1
+    return [Asal(name if single else f"{name}-{n}", p.x, p.y) for n, p in enumerate(places, 1)]
+
+
+def origins_of_codes(index: DesaIndex, codes: Sequence[str]) -> list[Asal]:
+    """Return a point inside of each desa; NotFoundError names a code that has no boundary."""
+    origins = []
+    for text in codes:
+        code = str(parse(text, index.info.skema, level="desa"))
+        row = index.row(code)
+        if row is None:
+            raise NotFoundError(f"no boundary of {code}", where="asal")
+        origins.append(Asal(code, *index.points[row].tolist()))
+    return origins
+
+
+def _ecef(lon: Floats, lat: Floats) -> Floats:
+    to = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
+    return cast(Floats, np.column_stack(to.transform(lon, lat, np.zeros(len(lon)))))
