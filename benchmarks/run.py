@@ -97,7 +97,10 @@ def harvest(folder: Path, parquet: Path, cache: Path, report: Report) -> None:
         str(port),
     ]
     with peers.process(server, folder):
-        measure.wait_for(f"http://127.0.0.1:{port}/arcgis/rest/services/BATASWILAYAH/BATAS_DESAKEL_AR/MapServer/0?f=json", 600)
+        measure.wait_for(
+            f"http://127.0.0.1:{port}/arcgis/rest/services/BATASWILAYAH/BATAS_DESAKEL_AR/MapServer/0?f=json",
+            600,
+        )
         with measure.stopwatch() as elapsed:
             command = satudata(folder, "harvest", "bench-desa", "--json")
             done = subprocess.run(
@@ -192,7 +195,10 @@ def serve(folder: Path, report: Report, count: int) -> None:
                 ):
                     expected = size if limit == 1000 and "pygeoapi" in name else None
                     took = measure.requests_timed(
-                        [peer_pid], f"{address}?{query}&f={representation}", max(3, count // 3), check(limit, expected)
+                        [peer_pid],
+                        f"{address}?{query}&f={representation}",
+                        max(3, count // 3),
+                        check(limit, expected),
                     )
                     report.add(what, name, show(took))
         took = measure.requests_timed([pid], f"{items}?limit=1000&f=json", count, check(1000))

@@ -167,7 +167,7 @@ def test_polygons_come_back_as_they_went_in(squares: DesaIndex, rows: list[int])
 def test_boundaries_come_from_a_stored_layer(tmp_path: Path) -> None:
     from catalog.model import FieldDef, LayerSchema
     from layers.contract import FeatureBatch
-    from layers.geopackage import GeoPackageStore
+    from layers.geopackage.store import GeoPackageStore
 
     store = GeoPackageStore(tmp_path / "layers")
     schema = LayerSchema(fields=(FieldDef("kode"), FieldDef("nama")), geometry_type="MultiPolygon")
