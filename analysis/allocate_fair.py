@@ -1,0 +1,161 @@
+"""Max-min fair shares of short stock: how much each desa gets at least.
+
+Progressive filling with maximum flows: the level that all can have together is raised as far as a flow
+exists; those who hold it back (the minimum cut) are frozen at it, the others go on. After N. Megiddo,
+"Optimal flows in networks with multiple sources and sinks", Mathematical Programming 7 (1974), and
+Bertsekas & Gallager, Data Networks (2nd ed., 1992), 6.5.2; here for whole units, so a frozen group may
+have a remainder of less than one unit a member, which the next aim (send all that can be sent) gives out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import breadth_first_order, maximum_flow
+
+type Amounts = npt.NDArray[np.int64]
+type Reach = npt.NDArray[np.bool_]
+
+
+def fair_shares(network: Network, asked: Amounts, weights: npt.NDArray[np.float64], reach: Reach) -> Amounts:
+    """Return the least amount for each desa; the amounts together can be sent.
+
+    `asked` and `weights` (m desa, weights > 0), `reach` (n warehouses x m).
+    """
+    frozen = np.zeros_like(asked)
+    open_ = (asked > 0) & reach.any(axis=0)
+    while open_.any():
+        level = _highest_level(network, frozen, open_, asked, weights)
+        at_level = _amounts(level.reached, frozen, open_, asked, weights)
+        if level.missed is None:
+            return at_level
+        held_back = open_ & network.short_side(_amounts(level.missed, frozen, open_, asked, weights))
+        frozen = np.where(held_back, at_level, frozen)
+        open_ &= ~held_back
+    return frozen
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """The highest level that can be had by all, and a higher one that can not (None: all is met)."""
+
+    reached: float
+    missed: float | None
+
+
+def _amounts(
+    level: float,
+    frozen: Amounts,
+    open_: npt.NDArray[np.bool_],
+    asked: Amounts,
+    weights: npt.NDArray[np.float64],
+) -> Amounts:
+    """Return the fewest whole units that are at least `level` x weight of each open need."""
+    units = np.ceil(np.minimum(asked * weights * level, asked) - 1e-9).astype(np.int64)
+    return np.where(open_, units, frozen)
+
+
+def _highest_level(
+    network: Network,
+    frozen: Amounts,
+    open_: npt.NDArray[np.bool_],
+    asked: Amounts,
+    weights: npt.NDArray[np.float64],
+) -> _Level:
+    low, high = 0.0, float(1 / weights[open_].min())
+    if network.can_send(_amounts(high, frozen, open_, asked, weights)):
+        return _Level(high, None)
+    while _steps(low, high, asked, weights, open_) > 1:
+        middle = (low + high) / 2
+        if not low < middle < high:
+            break
+        if network.can_send(_amounts(middle, frozen, open_, asked, weights)):
+            low = middle
+        else:
+            high = middle
+    return _Level(low, high)
+
+
+def _steps(
+    low: float,
+    high: float,
+    asked: Amounts,
+    weights: npt.NDArray[np.float64],
+    open_: npt.NDArray[np.bool_],
+) -> int:
+    """Count (2 for any more) the levels in [low, high) above which some need asks for one unit more."""
+    rate = (asked * weights)[open_]
+    first, last = np.ceil(rate * low - 1e-9), np.ceil(rate * high - 1e-9) - 1
+    last = np.minimum(last, asked[open_] - 1)
+    some = last >= first
+    return len(np.unique(np.concatenate([first[some] / rate[some], last[some] / rate[some]]).round(12)))
+
+
+class Network:
+    """Source -> warehouses -> desa -> sink; a complete one needs only sums."""
+
+    def __init__(self, supply: Amounts, reach: Reach) -> None:
+        self._supply = supply
+        self._reach = reach
+        self._complete = bool(reach[supply > 0].all())
+
+    def can_send(self, wanted: Amounts) -> bool:
+        """Tell whether every desa can get `wanted` at once."""
+        return self.flow(wanted) == int(wanted.sum())
+
+    def flow(self, wanted: Amounts) -> int:
+        """Return how much of `wanted` can be sent."""
+        if self._complete:
+            return int(min(self._supply.sum(), wanted.sum()))
+        return int(maximum_flow(self._graph(wanted), 0, self._sink).flow_value)
+
+    def short_side(self, wanted: Amounts) -> npt.NDArray[np.bool_]:
+        """Return the desa (mask) that the minimum cut shows to be short of `wanted`.
+
+        They are those from which the sink can still be reached: what one of them gets more, another
+        of them gets less.
+        """
+        if self._complete:
+            return np.ones(len(wanted), dtype=np.bool_)
+        graph = self._graph(wanted)
+        residual = csr_array(graph - maximum_flow(graph, 0, self._sink).flow)
+        residual.data[residual.data < 0] = 0
+        residual.eliminate_zeros()
+        back = breadth_first_order(csr_array(residual.T), self._sink, return_predecessors=False)
+        reaching = np.zeros(self._sink + 1, dtype=np.bool_)
+        reaching[back] = True
+        return np.asarray(reaching[1 + len(self._supply) : self._sink], dtype=np.bool_)
+
+    def plan(self, asked: Amounts, least: Amounts, total: int) -> Amounts:
+        """Return some plan (warehouses x desa) that sends `total` in all and `least` to each.
+
+        Two arcs leave each desa: one that must be full, one for the rest, which joins the others'.
+        """
+        n, m = self._reach.shape
+        i, j = np.nonzero(self._reach)
+        must, rest, sink = 1 + n + m, 2 + n + m, 3 + n + m
+        desa = 1 + n + np.arange(m)
+        tails = [np.zeros(n, dtype=np.int64), 1 + i, desa, desa, np.array([must, rest])]
+        heads = [1 + np.arange(n), 1 + n + j, np.full(m, must), np.full(m, rest), np.array([sink, sink])]
+        sure = int(least.sum())
+        most = [self._supply, self._supply[i], least, asked - least, np.array([sure, total - sure])]
+        ends = (np.concatenate(tails), np.concatenate(heads))
+        graph = csr_array((np.concatenate(most).astype(np.int32), ends), shape=(sink + 1, sink + 1))
+        flow = maximum_flow(graph, 0, sink)
+        return np.asarray(flow.flow[1 : 1 + n, 1 + n : 1 + n + m].toarray(), dtype=np.int64)
+
+    @property
+    def _sink(self) -> int:
+        return 1 + sum(self._reach.shape)
+
+    def _graph(self, wanted: Amounts) -> csr_array:
+        n, m = self._reach.shape
+        i, j = np.nonzero(self._reach)
+        tails = np.concatenate([np.zeros(n, dtype=np.int64), 1 + i, 1 + n + np.arange(m)])
+        heads = np.concatenate([1 + np.arange(n), 1 + n + j, np.full(m, self._sink)])
+        most = np.concatenate([self._supply, self._supply[i], wanted])
+        size = self._sink + 1
+        return csr_array((most.astype(np.int32), (tails, heads)), shape=(size, size))
