@@ -24,6 +24,7 @@ from catalog.model import Scheme
 from layers.contract import LayerReader
 
 _CHUNK = 5000
+_DEGREES = ("EPSG:4326", "OGC:CRS84")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,18 @@ def from_reader(reader: LayerReader, *, code: str, name: str) -> Iterator[Bounda
         if batch.geometries is None:
             raise RecordError("a table has no boundaries", where=reader.info.layer_id)
         rows = batch.rows
-        yield Boundaries([str(r[code]) for r in rows], [str(r[name]) for r in rows], batch.geometries)
+        crs = reader.info.schema.crs if reader.info.schema else _DEGREES[0]
+        shapes = in_degrees(batch.geometries, crs)
+        yield Boundaries([str(r[code]) for r in rows], [str(r[name]) for r in rows], shapes)
+
+
+def in_degrees(shapes: Geometries, crs: str) -> Geometries:
+    """Return geometries in WGS84 lon/lat; None stays None."""
+    if crs in _DEGREES:
+        return shapes
+    to = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    moved: Geometries = shapely.transform(shapes, lambda c: np.column_stack(to.transform(c[:, 0], c[:, 1])))
+    return moved
 
 
 def from_parquet(path: Path, *, code: str, name: str, geometry: str = "geometry") -> Iterator[Boundaries]:

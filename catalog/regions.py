@@ -153,6 +153,20 @@ class RegionBook:
             found = [Match(*row) for row in connection.execute(query)]
         return sorted(found, key=lambda m: (QUALITIES.index(m.quality), -(m.share or 0), m.code))
 
+    def pairs(self, *, from_: tuple[Scheme, int], to: tuple[Scheme, int]) -> Iterator[CrosswalkRow]:
+        """Yield all rows of a crosswalk, whichever way round it was loaded; none when there is none."""
+        c = crosswalk.c
+        forward = sa.select(c.from_code, c.to_code, c.share, c.quality, c.share_back)
+        back = sa.select(c.to_code, c.from_code, c.share_back, c.quality, c.share)
+        with self._db.read() as connection:
+            number = _set_number(connection, from_, to)
+            if number is not None:
+                query = forward.where(c.set_number == number)
+            else:
+                query = back.where(c.set_number == _set_number(connection, to, from_))
+            for row in connection.execution_options(yield_per=_BATCH).execute(query):
+                yield CrosswalkRow(*row)
+
     def _backward(
         self, connection: sa.Connection, code: str, from_: tuple[Scheme, int], to: tuple[Scheme, int]
     ) -> sa.Select[Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from cli import (
+    analyse,
     ckan,
     dataset,
     demo,
@@ -38,7 +39,9 @@ def main(ctx: click.Context, config_dir: Path, data_dir: Path) -> None:
     app.config_dir, app.data_dir = config_dir.absolute(), data_dir.absolute()
 
 
-for module in (ckan, dataset, demo, doctor, harvest, publish, runs, sample, schedule, schema, serve, source):
+for module in (
+    analyse, ckan, dataset, demo, doctor, harvest, publish, runs, sample, schedule, schema, serve, source,
+):  # fmt: skip
     for command in module.COMMANDS:
         main.add_command(command)
 
