@@ -35,7 +35,9 @@ CELL = 0.05
 GEOD = Geod(ellps="WGS84")
 _A, _E2 = GEOD.a, GEOD.es
 _CACHED_VERTICES = 400_000
-"""Vertices of built polygons that one index keeps: some 60 MB when prepared."""
+"""Vertices of built polygons that one index keeps: some 20 MB."""
+_PREPARED_FROM = 256
+"""Vertices from which preparing pays: below, asking takes about 1 us anyway and preparing much memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class DesaIndex:
         return cast(str, self.names[row].as_py())
 
     def shapes(self, rows: Rows) -> Geometries:
-        """Return prepared polygons of rows, built when they are not at hand."""
+        """Return polygons of rows, the large ones prepared, built when they are not at hand."""
         found = self._shapes[rows]
         missing = np.unique(rows[shapely.is_missing(found)])
         if not len(missing):
@@ -111,8 +113,9 @@ class DesaIndex:
         if self._held and self._held + vertices > self._cached:
             self._shapes[:], self._held = None, 0
             missing = np.unique(rows)
+        counts = self.polygons.vertex_spans(missing)[1]
         built = self.polygons.shapes(missing)
-        shapely.prepare(built)
+        shapely.prepare(built[counts > _PREPARED_FROM])
         self._shapes[missing], self._held = built, self._held + vertices
         return self._shapes[rows]
 
@@ -120,6 +123,7 @@ class DesaIndex:
         """Tell for each pair of row and point whether the polygon holds it; borders count as inside."""
         inside: Bools = _in_boxes(self.boxes[rows], lon, lat)
         near = np.flatnonzero(inside)
+        near = near[np.argsort(rows[near], kind="stable")]  # neighbours in memory one after the other
         inside[near] = shapely.intersects_xy(self.shapes(rows[near]), lon[near], lat[near])
         return inside
 

@@ -33,9 +33,10 @@ from analysis.verify_csv import CsvBlocks, CsvOut
 from catalog.errors import QueryError, RecordError
 from catalog.model import Scheme
 
-_ROWS = 131_072
+_ROWS = 400_000
 _ALL_POLYGONS = 10**9
 _NUMBERED = "baris"
+_LZ4 = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 _SIXTEEN = r"^\s*[0-9]{16}(\.0)?\s*$"
 
 
@@ -184,17 +185,17 @@ def _start(job: Tugas) -> None:
 def _part(job: Tugas, number: int, before: int, batch: pa.RecordBatch | None) -> int:
     """Verify one part in a worker; no error carries a value of the register."""
     assert _verifier is not None  # noqa: S101 - set by _start in every worker
-    target = job.parts / f"{number:06}.parquet"
+    target = job.parts / f"{number:06}.arrow"
     counts: Counter[tuple[str, str]] = Counter()
     rows = 0
     scratch = target.with_suffix(f".{os.getpid()}")
     try:
         batches = [batch] if batch is not None else _batches(job, number)
-        writer: pq.ParquetWriter | None = None
+        writer: pa.RecordBatchWriter | None = None
         for one in batches:
             _refuse_personal(one, job.kolom.keep)
             answer = _numbered(_verifier.verify(one), before + rows)
-            writer = writer or pq.ParquetWriter(scratch, answer.schema, compression="zstd")
+            writer = writer or pa.ipc.new_file(str(scratch), answer.schema, options=_LZ4)
             writer.write_batch(answer)
             counts += _counted(answer, job.kolom.kode)
             rows += one.num_rows
@@ -285,13 +286,13 @@ def _join(job: Tugas, unreadable: int) -> Ringkasan:
         for note in sorted(job.parts.glob("??????.json")):
             for kabkota, verdik, count in json.loads(note.read_text("utf-8"))["counts"]:
                 summary.counts[kabkota, verdik] += count
-            part = note.with_suffix(".parquet")
+            part = note.with_suffix(".arrow")
             if not part.is_file():  # a row group without rows
                 continue
-            with pq.ParquetFile(part) as file:
-                for batch in file.iter_batches(_ROWS):
-                    writer = writer or _writer(job.out, scratch, batch.schema)
-                    writer.write_batch(batch)
+            with pa.OSFile(str(part)) as source, pa.ipc.open_file(source) as file:
+                writer = writer or _writer(job.out, scratch, file.schema)
+                for number in range(file.num_record_batches):
+                    writer.write_batch(file.get_batch(number))
         if writer is None:
             raise RecordError("the register has no rows", where=job.source.name)
         writer.close()
@@ -306,7 +307,8 @@ def _join(job: Tugas, unreadable: int) -> Ringkasan:
 def _writer(out: Path, scratch: Path, schema: pa.Schema) -> Any:
     if out.suffix.lower() == ".csv":
         return CsvOut(scratch, schema)
-    return pq.ParquetWriter(scratch, schema, compression="zstd")
+    texts = [f.name for f in schema if not (pa.types.is_floating(f.type) or pa.types.is_integer(f.type))]
+    return pq.ParquetWriter(scratch, schema, compression="zstd", use_dictionary=texts)
 
 
 def _write_summary(path: Path, summary: Ringkasan) -> None:

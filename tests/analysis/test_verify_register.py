@@ -112,7 +112,7 @@ def test_a_csv_register_gives_the_same(
 def test_a_job_goes_on_where_it_stopped(job: Tugas) -> None:
     assert verify_register.verify_register(job, stop=lambda: True) is None
     assert not job.out.exists()
-    kept = sorted(path.name for path in job.parts.glob("*.parquet"))
+    kept = sorted(path.name for path in job.parts.glob("*.arrow"))
     assert 0 < len(kept) < 3
     marked = {name: (job.parts / name).stat().st_mtime_ns for name in kept}
     found: list[dict[str, int]] = []
