@@ -29,6 +29,7 @@ from analysis.verify_batch import Kolom
 from analysis.verify_register import Tugas, verify_register
 from catalog.errors import NotFoundError, QueryError, RecordError
 from catalog.model import Scheme
+from cli.analyse_tables import ANALYSE_COMMANDS
 from cli.app import App, Command, Group, json_option, pass_app
 from cli.signals import stop_event
 from layers.contract import LayerReader
@@ -263,5 +264,8 @@ def _numbers(text: str, count: int, where: str) -> list[float]:
         raise QueryError(f"{text!r}: {count} numbers with commas between", where=where)
     return found
 
+
+for _command in ANALYSE_COMMANDS:
+    analyse.add_command(_command)
 
 COMMANDS = [analyse]

@@ -109,7 +109,9 @@ class App:
         names = list(columns)
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in names:
-            table.add_column(self.text(f"cli.column.{name}"), overflow="fold", no_wrap=name in _WHOLE)
+            key = f"cli.column.{name}"  # a column of the user's own data has its own name
+            title = self.text(key) if key in catalogue() else name
+            table.add_column(title, overflow="fold", no_wrap=name in _WHOLE)
         for row in rows:
             table.add_row(*("" if row.get(name) is None else str(row[name]) for name in names))
         return table
