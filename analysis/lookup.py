@@ -36,7 +36,7 @@ GEOD = Geod(ellps="WGS84")
 _A, _E2 = GEOD.a, GEOD.es
 _CACHED_VERTICES = 400_000
 """Vertices of built polygons that one index keeps: some 20 MB."""
-_PREPARED_FROM = 256
+_PREPARED_FROM = 512
 """Vertices from which preparing pays: below, asking takes about 1 us anyway and preparing much memory."""
 
 

@@ -19,7 +19,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +33,7 @@ from analysis.verify_csv import CsvBlocks, CsvOut
 from catalog.errors import QueryError, RecordError
 from catalog.model import Scheme
 
-_ROWS = 400_000
+_ROWS = 250_000
 _ALL_POLYGONS = 10**9
 _NUMBERED = "baris"
 _LZ4 = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
@@ -120,13 +120,15 @@ def verify_register(
     blocks = CsvBlocks(job.source, job.kolom.names()) if job.source.suffix.lower() == ".csv" else None
     units = blocks.read() if blocks else _row_groups(job)
     total = 0
-    for count in _run(job, units, stop or (lambda: False)):
-        if count is None:
-            return None
-        total += count
-        if progress:
-            progress(total)
-    return _join(job, blocks.unreadable if blocks else 0)
+    with _Answer(job) as answer:
+        for count in _run(job, units, stop or (lambda: False)):
+            if count is None:
+                return None
+            total += count
+            if progress:
+                progress(total)
+            answer.advance()
+        return answer.finish(blocks.unreadable if blocks else 0)
 
 
 type _Unit = tuple[int, int, pa.RecordBatch | None]
@@ -277,31 +279,51 @@ def _fingerprint(job: Tugas) -> str:
     return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
 
 
-def _join(job: Tugas, unreadable: int) -> Ringkasan:
-    """Make one file of the parts, in the order of the register, and the summary beside it."""
-    summary = Ringkasan(unreadable=unreadable)
-    scratch = job.out.with_name(f".{job.out.name}.{os.getpid()}")
-    writer: Any = None
-    try:
-        for note in sorted(job.parts.glob("??????.json")):
+class _Answer:
+    """Makes one file of the parts, in the order of the register, as they get ready; summary beside it."""
+
+    def __init__(self, job: Tugas) -> None:
+        self._job, self._next = job, 0
+        self._scratch = job.out.with_name(f".{job.out.name}.{os.getpid()}")
+        self._writer: Any = None
+        self._summary = Ringkasan()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._scratch.unlink(missing_ok=True)
+
+    def advance(self) -> None:
+        """Take the parts that are ready and next in order."""
+        while (note := self._job.parts / f"{self._next:06}.json").is_file():
             for kabkota, verdik, count in json.loads(note.read_text("utf-8"))["counts"]:
-                summary.counts[kabkota, verdik] += count
+                self._summary.counts[kabkota, verdik] += count
             part = note.with_suffix(".arrow")
-            if not part.is_file():  # a row group without rows
-                continue
-            with pa.OSFile(str(part)) as source, pa.ipc.open_file(source) as file:
-                writer = writer or _writer(job.out, scratch, file.schema)
-                for number in range(file.num_record_batches):
-                    writer.write_batch(file.get_batch(number))
-        if writer is None:
-            raise RecordError("the register has no rows", where=job.source.name)
-        writer.close()
-        os.replace(scratch, job.out)
-    finally:
-        scratch.unlink(missing_ok=True)
-    _write_summary(job.summary, summary)
-    shutil.rmtree(job.parts)
-    return summary
+            if part.is_file():  # a row group without rows has none
+                self._append(part)
+            self._next += 1
+
+    def _append(self, part: Path) -> None:
+        with pa.OSFile(str(part)) as source, pa.ipc.open_file(source) as file:
+            self._writer = self._writer or _writer(self._job.out, self._scratch, file.schema)
+            for number in range(file.num_record_batches):
+                self._writer.write_batch(file.get_batch(number))
+
+    def finish(self, unreadable: int) -> Ringkasan:
+        """Put the answer in place and throw the parts away; RecordError for a register without rows."""
+        self.advance()
+        if self._writer is None:
+            raise RecordError("the register has no rows", where=self._job.source.name)
+        self._writer.close()
+        self._writer = None
+        os.replace(self._scratch, self._job.out)
+        self._summary.unreadable = unreadable
+        _write_summary(self._job.summary, self._summary)
+        shutil.rmtree(self._job.parts)
+        return self._summary
 
 
 def _writer(out: Path, scratch: Path, schema: pa.Schema) -> Any:

@@ -164,5 +164,12 @@ def test_wrong_files_and_columns_are_told_without_their_content(job: Tugas, tmp_
         verify_register.verify_register(Tugas(tmp_path / "none.csv", job.out, job.index, workers=1))
 
 
+def test_a_register_without_rows(job: Tugas, people: pa.Table) -> None:
+    pq.write_table(people.slice(0, 0), job.source)
+    with pytest.raises(RecordError, match="no rows"):
+        verify_register.verify_register(job)
+    assert not job.out.exists()
+
+
 def test_an_empty_summary() -> None:
     assert (Ringkasan().rows, Ringkasan().per_kabupaten()) == (0, [])
