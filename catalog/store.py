@@ -11,6 +11,7 @@ from catalog.audit import AuditLog
 from catalog.clock import Clock, utc_now
 from catalog.database import Database
 from catalog.datasets import DatasetBook
+from catalog.jobs import JobBook
 from catalog.regions import RegionBook
 from catalog.runs import RunBook
 from catalog.tables import counters
@@ -27,6 +28,7 @@ class Catalog:
         self.datasets = DatasetBook(database, clock, self.audit)
         self.versions = VersionBook(database, clock, self.audit)
         self.regions = RegionBook(database, clock, self.audit)
+        self.jobs = JobBook(database, clock)
 
     @classmethod
     def open(cls, url: str, clock: Clock = utc_now) -> Catalog:

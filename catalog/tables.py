@@ -264,3 +264,23 @@ crosswalk = sa.Table(
     Column("quality", Text, nullable=False),
     sa.Index("ix_crosswalk_to_code", "set_number", "to_code"),
 )  # fmt: skip
+
+jobs = sa.Table(
+    "jobs", metadata,
+    Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    Column("id", Key, nullable=False, unique=True),
+    Column("process_id", Key, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("progress", sa.Integer, nullable=False),
+    Column("raw", sa.Boolean, nullable=False),
+    Column("worker", Text, nullable=False),
+    Column("created", UtcTime, nullable=False),
+    Column("started", UtcTime),
+    Column("finished", UtcTime),
+    Column("updated", UtcTime, nullable=False),
+    Column("lease_until", UtcTime),
+    Column("code", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("results", sa.LargeBinary),
+    sa.Index("ix_jobs_state", "state", "number"),
+)  # fmt: skip
