@@ -17,6 +17,10 @@ from analysis.lookup_build import Boundaries, build, from_reader, opened
 from analysis.lookup_cells import BORDER, OUTSIDE, CellGrid
 from analysis.ragged import Ragged, spans
 from catalog.errors import NotFoundError, RecordError
+from catalog.model import FieldDef, LayerSchema
+from catalog.settings import Settings
+from layers.contract import FeatureBatch
+from layers.open import open_store
 from tests.analysis.boundaries import DEGREE, SOUTH, WEST, square
 
 
@@ -165,11 +169,7 @@ def test_polygons_come_back_as_they_went_in(squares: DesaIndex, rows: list[int])
 
 
 def test_boundaries_come_from_a_stored_layer(tmp_path: Path) -> None:
-    from catalog.model import FieldDef, LayerSchema
-    from layers.contract import FeatureBatch
-    from layers.geopackage.store import GeoPackageStore
-
-    store = GeoPackageStore(tmp_path / "layers")
+    store = open_store(Settings(data_dir=tmp_path))
     schema = LayerSchema(fields=(FieldDef("kode"), FieldDef("nama")), geometry_type="MultiPolygon")
     writer = store.writer("desa", schema, "s")
     rows = [{"kode": "32.03.01.2001", "nama": "Satu"}, {"kode": "32.03.01.2002", "nama": "Dua"}]
