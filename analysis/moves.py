@@ -48,16 +48,27 @@ def derive_moves(old: Iterable[Named], new: Iterable[Named]) -> Iterator[Crosswa
     before, after = list(old), list(new)
     there = {region.code: region for region in after}
     was, now = _unique(before), _unique(after)
+    taken, left = set(), []
     for region in before:
         same = there.get(region.code)
-        if same is not None and (not region.name or likeness(region.name, same.name) >= ALIKE):
+        if same is not None and plain_name(region.name) in ("", plain_name(same.name)):
+            taken.add(region.code)
             yield CrosswalkRow(region.code, region.code, None, "exact")
-            continue
+        else:
+            left.append(region)
+    stayed = []
+    for region in left:  # a whole name elsewhere says more than an alike one at the same code
         place = _place(region)
-        if was.get(place) == region.code and place in now:
-            yield CrosswalkRow(region.code, now[place], None, "name")
-        elif same is not None:
-            yield CrosswalkRow(region.code, region.code, None, "weak")
+        goal = now.get(place) if was.get(place) == region.code else None
+        if goal is not None and goal not in taken:
+            taken.add(goal)
+            yield CrosswalkRow(region.code, goal, None, "name")
+        elif region.code in there:
+            stayed.append(region)
+    for region in stayed:
+        alike = likeness(region.name, there[region.code].name) >= ALIKE
+        sure = alike and region.code not in taken
+        yield CrosswalkRow(region.code, region.code, None, "exact" if sure else "weak")
 
 
 def _place(region: Named) -> tuple[str, str, str]:

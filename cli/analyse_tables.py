@@ -70,6 +70,8 @@ def allocate_command(
 @click.option("--above-b")
 @click.option("--scheme-a", type=_SCHEMES, default="kemendagri", show_default=True)
 @click.option("--scheme-b", type=_SCHEMES, default="kemendagri", show_default=True)
+@click.option("--vintage-a", type=int)
+@click.option("--vintage-b", type=int)
 @click.option("--value", "values", multiple=True, metavar="A[:B[:ABSOLUTE[:RELATIVE]]]")
 @click.option("--crosswalk", type=_FILE)
 @click.option("--decisions", type=_FILE)
@@ -90,7 +92,7 @@ def reconcile_command(app: App, /, a: str, b: str, out: Path | None, everything:
     ]
     left = Side(tables[0], names[0][0], given["scheme_a"], name=given["name_a"])
     right = Side(tables[1], names[1][0], given["scheme_b"], name=given["name_b"])
-    moves = _crosswalk(given["crosswalk"]) if given["crosswalk"] else []
+    moves = _crosswalk(given["crosswalk"]) if given["crosswalk"] else _known_moves(app, given)
     if given["name_a"] and given["name_b"] and given["scheme_a"] == given["scheme_b"]:
         moves += derive_moves(_named(tables[0], names[0]), _named(tables[1], names[1]))
     found = reconcile(left, right, compared, moves=moves)
@@ -279,6 +281,14 @@ def _crosswalk(path: Path) -> list[CrosswalkRow]:
     if wrong:
         raise QueryError(f"mutu is one of {', '.join(QUALITIES)}", where=path.name)
     return [CrosswalkRow(row["kode_dari"], row["kode_ke"], None, row["mutu"]) for row in rows]
+
+
+def _known_moves(app: App, given: dict[str, Any]) -> list[CrosswalkRow]:
+    """Return the catalog's crosswalk between the two vintages, if both are told; empty when it has none."""
+    if given["vintage_a"] is None or given["vintage_b"] is None:
+        return []
+    here, there = (given["scheme_a"], given["vintage_a"]), (given["scheme_b"], given["vintage_b"])
+    return list(app.catalog.regions.pairs(from_=here, to=there))
 
 
 def _named(table: pa.Table, names: tuple[str, str, str | None]) -> list[Named]:

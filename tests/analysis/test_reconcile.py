@@ -235,3 +235,12 @@ def test_a_rule_decides_many_and_a_single_decision_goes_before_it() -> None:
 def test_a_decision_without_a_reason_is_refused() -> None:
     with pytest.raises(QueryError):
         DecisionBook().decide(Rule(Verdict.NAME), Action.ACCEPT, by="s", at=NOON, reason=" ")
+
+
+def test_moves_by_name_never_lead_two_codes_to_one() -> None:
+    old = [Named("32.03.01.2001", "Sukamaju Lor", "Kota"), Named("32.03.01.2002", "Sukamaju Kidul", "Kota")]
+    new = [Named("32.03.01.2001", "Sukamaju Kidul", "Kota"), Named("32.03.01.2003", "Sukamaju Lor", "Kota")]
+    found = {(row.from_code, row.to_code, row.quality) for row in derive_moves(old, new)}
+    assert found == {("32.03.01.2001", "32.03.01.2003", "name"), ("32.03.01.2002", "32.03.01.2001", "name")}
+    double = [Named("32.03.01.2001", "Kidul", "Kota"), Named("32.03.01.2002", "Kidul", "Kota")]
+    assert [row.quality for row in derive_moves(double, [Named("32.03.01.2001", "Lor", "Kota")])] == ["weak"]

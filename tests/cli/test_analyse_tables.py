@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
+from catalog.region_model import CrosswalkRow
+from catalog.store import Catalog
 from cli.main import main
 from harvesters.sample.generate import generate
 
@@ -72,6 +75,36 @@ def test_reconcile(run, tmp_path: Path) -> None:
         "hanya_di_b",
     ]
     assert run("reconcile", a, b, "--key-a", "code").exit_code == 1
+
+
+def test_reconcile_takes_the_catalog_s_crosswalk(run, tmp_path: Path) -> None:
+    for folder in ("data", "config"):
+        (tmp_path / folder).mkdir()
+    catalog = Catalog.open(
+        f"sqlite:///{tmp_path}/data/catalog.sqlite", clock=lambda: datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    pairs = [CrosswalkRow("3203010001", "32.03.01.1006", 1.0, "official")]
+    catalog.regions.load_crosswalk("bps", 2020, "kemendagri", 2025, pairs, "tes")
+    catalog.close()
+    a = _file(tmp_path, "a.csv", "kode_bps,jiwa\n3203010001,10\n")
+    b = _file(tmp_path, "b.csv", "kode,jiwa\n32.03.01.1006,10\n")
+    arguments = [
+        "reconcile",
+        a,
+        b,
+        "--key-a",
+        "kode_bps",
+        "--key-b",
+        "kode",
+        "--scheme-a",
+        "bps",
+        "--all",
+        "--json",
+    ]
+    assert run(*arguments).exit_code == 1, "two schemes without a crosswalk"
+    done = run(*arguments, "--vintage-a", 2020, "--vintage-b", 2025)
+    assert done.exit_code == 0, done.output
+    assert [row["kelas"] for row in json.loads(done.output)] == ["cocok"]
 
 
 def test_aggregate(run, tmp_path: Path) -> None:
