@@ -18,7 +18,7 @@ from analysis.lookup import DesaIndex
 from analysis.lookup_build import from_parquet, from_reader, in_degrees, opened
 from analysis.nearest import Fasilitas
 from analysis.verify import Moves, Rujukan
-from catalog.codes import parse
+from catalog.codes import LEVELS, parse
 from catalog.errors import NotFoundError, QueryError, RecordError
 from catalog.model import FieldType, Scheme
 from catalog.region_model import CrosswalkRow
@@ -96,6 +96,12 @@ def reference_for(
     if scheme == own[0]:
         return Rujukan(lama=moves, tanpa_poligon=without)
     return Rujukan(alih=moves, tanpa_poligon=without)
+
+
+def region_names(book: RegionBook, index: DesaIndex) -> dict[str, str]:
+    """Return the names of provinsi, kabupaten/kota and kecamatan by code, as far as the catalog has them."""
+    at = (index.info.skema, index.info.vintage)
+    return {region.code: region.name for level in LEVELS[:-1] for region in book.all(*at, level)}
 
 
 def _moves(rows: Iterable[CrosswalkRow]) -> Moves:

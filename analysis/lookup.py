@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
 from bisect import bisect_left
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -58,7 +59,7 @@ class IndexInfo:
 class DesaIndex:
     """Answers where points are. Row numbers are positions in the order of codes.
 
-    Not for several threads at once: open one per thread or process, the maps are shared anyway.
+    Safe for several threads: the polygons they share are asked under a lock.
     """
 
     def __init__(self, folder: Path, *, cached_vertices: int = _CACHED_VERTICES) -> None:
@@ -83,6 +84,7 @@ class DesaIndex:
         self._row_of = {code: row for row, code in enumerate(self._sorted)}
         self._shapes: Geometries = np.full(len(self), None, object)
         self._held, self._cached = 0, cached_vertices
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return self.info.count
@@ -103,7 +105,7 @@ class DesaIndex:
         """Return the name of a row."""
         return cast(str, self.names[row].as_py())
 
-    def shapes(self, rows: Rows) -> Geometries:
+    def _built(self, rows: Rows) -> Geometries:
         """Return polygons of rows, the large ones prepared, built when they are not at hand."""
         found = self._shapes[rows]
         missing = np.unique(rows[shapely.is_missing(found)])
@@ -124,7 +126,8 @@ class DesaIndex:
         inside: Bools = _in_boxes(self.boxes[rows], lon, lat)
         near = np.flatnonzero(inside)
         near = near[np.argsort(rows[near], kind="stable")]  # neighbours in memory one after the other
-        inside[near] = shapely.intersects_xy(self.shapes(rows[near]), lon[near], lat[near])
+        with self._lock:  # preparing is lazy inside of GEOS, and the cache may be emptied
+            inside[near] = shapely.intersects_xy(self._built(rows[near]), lon[near], lat[near])
         return inside
 
     def candidates(self, lon: Floats, lat: Floats) -> tuple[Ints, Ints]:

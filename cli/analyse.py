@@ -22,6 +22,7 @@ from analysis.inputs import (
     index_of_file,
     index_of_reader,
     reference_for,
+    region_names,
 )
 from analysis.lookup import DesaIndex
 from analysis.nearest import Asal, FacilityIndex, origins_of_codes, origins_of_geometry
@@ -161,11 +162,12 @@ def affected(
         raise QueryError(app.text("cli.analyse.affected.one"), where="area")
     index = boundary_index(app, boundaries)
     known = aggregates_of(reader_of(app, people), counts=counts) if people else None
+    names = region_names(app.catalog.regions, index)
     if area is not None:
-        found = affected_by_area(index, hazards_of(_geojson(area)), aggregates=known)
+        found = affected_by_area(index, hazards_of(_geojson(area)), aggregates=known, names=names)
     else:
         event = Gempa(*_numbers(quake or "", 4, "quake"))
-        found = affected_by_earthquake(index, event, least_mmi=least_mmi, aggregates=known)
+        found = affected_by_earthquake(index, event, least_mmi=least_mmi, aggregates=known, names=names)
     for note in found.catatan:
         app.say(f"cli.analyse.note.{note}")
     _give(app, [{**row, **_flat(row)} for row in _rows(found, level)], out)

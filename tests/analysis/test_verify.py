@@ -17,6 +17,7 @@ from analysis.lookup import DesaIndex
 from analysis.verify import Hasil, Rujukan, verify_point
 from analysis.verify_batch import Kolom, Verifier, verify_batch
 from analysis.verify_coordinate import read_coordinate
+from analysis.verify_points import verify_points
 from catalog.errors import QueryError
 from tests.analysis.boundaries import DEGREE, SOUTH, WEST
 from tests.analysis.test_lookup import sample
@@ -262,3 +263,68 @@ def test_an_empty_batch(squares: DesaIndex) -> None:
         }
     )
     assert verify_batch(empty, squares).num_rows == 0
+
+
+def test_a_request_of_mixed_points(squares: DesaIndex) -> None:
+    lon, lat = at(0.5, 0.5)
+    points: list[dict[str, Any]] = [
+        {"lon": lon, "lat": lat, "kode": SATU},
+        {"lon": str(lon), "lat": lat, "kode": 3203012001, "skema": "kemendagri", "vintage": 2025},
+        {"lon": lat, "lat": lon, "kode": SATU},
+        {"lon": lon, "lat": lat, "kode": "3203010001", "skema": "bps"},
+        {"lon": WEST + DEGREE * 1.05, "lat": lat, "kode": SATU, "toleransi_m": 10},
+        {"lon": WEST + DEGREE * 1.05, "lat": lat, "kode": SATU, "toleransi_m": 60},
+        {"kode": "32.03.01.1999"},
+        {},
+    ]
+
+    def rules(skema: str | None, _vintage: int | None) -> Rujukan:
+        return Rujukan(alih={"3203010001": (SATU,)}) if skema == "bps" else RULES
+
+    found = verify_points(squares, points, rules=rules)
+    for point, answer in zip(points, found, strict=True):
+        one = verify_point(
+            squares,
+            point.get("lon"),
+            point.get("lat"),
+            point.get("kode"),
+            skema=point.get("skema"),
+            vintage=point.get("vintage"),
+            toleransi_m=point.get("toleransi_m", 100.0),
+            rujukan=rules(point.get("skema"), None),
+        )
+        assert answer == one.as_dict()
+    assert [a["verdik"] for a in found[:6]] == [
+        "sesuai", "sesuai", "koordinat_tidak_sah", "sesuai", "tidak_sesuai", "dalam_toleransi",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("point", "where"),
+    [
+        ({"skema": "pos"}, "titik[1].skema"),
+        ({"vintage": "x"}, "titik[1].vintage"),
+        ({"toleransi_m": "10"}, "titik[1].toleransi_m"),
+        ({"toleransi_m": math.nan}, "titik[1].toleransi_m"),
+    ],
+)
+def test_a_request_that_is_wrong_names_the_field(
+    squares: DesaIndex, point: dict[str, Any], where: str
+) -> None:
+    with pytest.raises(QueryError) as error:
+        verify_points(squares, [{}, point])
+    assert error.value.where == where
+    with pytest.raises(QueryError):
+        verify_points(squares, [{}] * 10_001)
+
+
+def test_threads_share_an_index(country: DesaIndex) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    poor = DesaIndex(country.folder, cached_vertices=2_000)  # emptied all the time
+    x, y = sample(country, 4_000, seed=31)
+    expected = country.where(x, y)[0]
+    parts = np.array_split(np.arange(4_000), 40)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda p: poor.where(x[p], y[p])[0], parts))
+    assert np.array_equal(np.concatenate(found), expected)
