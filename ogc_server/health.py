@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from catalog.config import load_sources
@@ -49,13 +51,24 @@ def health(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     return document(ask, doc, "health.html", {"now": service.now()}, cache=NEVER)
 
 
-def _sources(service: Service, lang: str) -> list[dict[str, Any]]:
+def _enabled(config_dir: Path) -> tuple[str, ...]:
+    """Return the ids of the sources that are switched on; files are read again only when they changed."""
     try:
-        ids = [source.id for source in load_sources(service.settings.config_dir) if source.enabled]
+        files = sorted((config_dir / "sources").glob("*.y*ml"))
+        stamp = tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files)
+        return _read(config_dir, stamp)
     except (SatuDataError, OSError):
-        ids = []
+        return ()
+
+
+@lru_cache(maxsize=1)
+def _read(config_dir: Path, stamp: tuple[tuple[str, int, int], ...]) -> tuple[str, ...]:
+    return tuple(source.id for source in load_sources(config_dir) if source.enabled)
+
+
+def _sources(service: Service, lang: str) -> list[dict[str, Any]]:
     described = []
-    for source_id in ids:
+    for source_id in _enabled(service.settings.config_dir):
         run = service.catalog.runs.last(source_id)
         if run is None:
             continue
