@@ -67,6 +67,13 @@ class App:
         """The layer store."""
         return open_store(self.settings)
 
+    def close(self) -> None:
+        """Let go of what was opened."""
+        for name in ("store", "catalog"):
+            opened = self.__dict__.pop(name, None)
+            if opened is not None:
+                opened.close()
+
     @cached_property
     def sources(self) -> dict[str, SourceConfig]:
         """All sources in `config/sources/`, by id."""

@@ -36,6 +36,7 @@ from cli.app import App, Group, json_option, lang_option
 def main(ctx: click.Context, config_dir: Path, data_dir: Path) -> None:
     """Set up what all commands share."""
     app = ctx.ensure_object(App)
+    ctx.call_on_close(app.close)
     app.config_dir, app.data_dir = config_dir.absolute(), data_dir.absolute()
 
 
