@@ -11,12 +11,13 @@ from catalog.codes import is_canonical, parse
 from catalog.errors import RecordError
 from catalog.model import Scheme
 
-_SHOWN = 13
+_SHOWN = 10
+_DOTTED = 13
 
 
 @dataclass(frozen=True, slots=True)
 class BadKey:
-    """A cell that is no region code. Longer texts than a code are not repeated: they may be a NIK."""
+    """A cell that is no region code. What is longer than a code is not repeated: a NIK, a phone number."""
 
     text: str
     reason: str
@@ -36,6 +37,6 @@ def _key(text: str | None, scheme: Scheme) -> str | BadKey:
     try:
         return str(parse(text, scheme))
     except RecordError as error:
-        if len(text) > _SHOWN:
+        if len(text) > (_DOTTED if "." in text else _SHOWN):
             return BadKey("…", f"bukan kode wilayah ({len(text)} karakter)")
         return BadKey(text, error.detail)

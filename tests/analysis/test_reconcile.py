@@ -182,6 +182,9 @@ def test_bad_and_doubled_codes_are_reported_and_no_long_text_is_repeated() -> No
     found = reconcile(a, _side([("32.03.01.1006", "x", 1)]))
     assert found.counts == {Verdict.BAD_CODE: 2, Verdict.DOUBLED: 1, Verdict.SAME: 1}
     assert "3203010101900001" not in str(found.rows)
+    phone = reconcile(_side([("081200000001", "x", 1)]), _side([]))
+    assert phone.counts == {Verdict.BAD_CODE: 1}
+    assert "0812" not in str(phone.rows)
 
 
 @given(st.lists(st.integers(1, 60), unique=True), st.lists(st.integers(1, 60), unique=True))
