@@ -107,6 +107,7 @@ class _Counter:
         self._codes: dict[str, str] = {}
         self._values: dict[str, set[str]] = defaultdict(set)
         self.counts: dict[str, Counter[Cell]] = defaultdict(Counter)
+        self.made_of: dict[str, Counter[Cell]] = defaultdict(Counter)
         self.rows = 0
         self.without_region = 0
 
@@ -129,6 +130,8 @@ class _Counter:
             category = _JOIN.join(self._value(name, columns[name][number]) for name in q.by)
             part = self._value(q.slice, columns[q.slice][number]) if q.slice else ""
             self.counts[part][region, category] += count or 0
+            if q.weight:
+                self.made_of[part][region, category] += rows
 
     def _value(self, column: str, value: object) -> str:
         text = "" if value is None else str(value).strip()
@@ -167,7 +170,9 @@ def _numbers(batch: pa.Table, column: str) -> pa.Table:
 def _rows(counter: _Counter, question: Question, rules: Disclosure | None) -> Iterator[dict[str, object]]:
     for part in sorted(counter.counts):
         leaves = counter.counts[part]
-        table = CountTable(leaves, _parents({region for region, _ in leaves}, question))
+        table = CountTable(
+            leaves, _parents({region for region, _ in leaves}, question), counter.made_of.get(part)
+        )
         shown: Mapping[Cell, int | None] = protected(table, rules) if rules else table.counts
         for region, category in sorted(shown):
             yield {

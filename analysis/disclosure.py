@@ -68,21 +68,36 @@ class Disclosure:
 
 @dataclass(slots=True)
 class CountTable:
-    """Counts of the lowest regions by category, and each region's parent (`ROOT` at the top)."""
+    """Counts of the lowest regions by category, and each region's parent (`ROOT` at the top).
+
+    `rows` tells how many rows of the register made each count, where that is another number: a sum
+    of 6 persons that is one family is small.
+    """
 
     leaves: Mapping[Cell, int]
     parent: Mapping[str, str]
+    rows: Mapping[Cell, int] | None = None
     counts: dict[Cell, int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
+        self.counts = self._summed(self.leaves)
+
+    def small(self, threshold: int) -> list[Cell]:
+        """Return the cells with something in them that too few rows made."""
+        made = self._summed(self.rows) if self.rows else self.counts
+        return [
+            cell for cell, count in self.counts.items() if count and min(count, made.get(cell, 0)) < threshold
+        ]
+
+    def _summed(self, leaves: Mapping[Cell, int]) -> dict[Cell, int]:
         sums: dict[Cell, int] = defaultdict(int)
-        for (region, category), count in self.leaves.items():
+        for (region, category), count in leaves.items():
             at: str | None = region
             while at is not None:
                 sums[at, category] += count
                 sums[at, TOTAL] += count
                 at = self.parent[at] if at != ROOT else None
-        self.counts = dict(sums)
+        return dict(sums)
 
     def interior(self) -> set[str]:
         """Return the regions that have parts."""
@@ -91,7 +106,7 @@ class CountTable:
 
 def suppressed(table: CountTable, rules: Disclosure) -> set[Cell]:
     """Return the cells that are not published: the small ones and those that protect them."""
-    small = [cell for cell, count in table.counts.items() if 0 < count < rules.threshold]
+    small = table.small(rules.threshold)
     network = _Network(table, set(small))
     safe: set[Cell] = set()
     # The smallest first: its cycle is the hardest to find, others then use it at no cost.

@@ -115,6 +115,16 @@ def test_a_weight_is_added_up(register: pa.Table) -> None:
     assert cells[("32",)] == sum(register["anggota"].to_pylist())
 
 
+def test_a_large_sum_of_few_rows_is_small() -> None:
+    """Six persons in one family are one family."""
+    rows = [("32.03.01.2001", 6)] + [("32.03.01.2002", 2)] * 5 + [("32.03.01.2003", 3)] * 8
+    table = pa.table({"kode": [r[0] for r in rows], "anggota": [r[1] for r in rows]})
+    cells = _lookup(aggregate(table, Question("kode", weight="anggota")))
+    assert cells[("32.03.01.2001",)] is None
+    assert sum(cells[(f"32.03.01.200{n}",)] is None for n in (1, 2, 3)) == 2
+    assert cells[("32.03.01",)] == 40
+
+
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "semicolon.csv"])
 def test_files_give_the_same_and_only_declared_columns_are_read(
     register: pa.Table, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
