@@ -13,9 +13,11 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -30,13 +32,14 @@ from analysis.lookup import DesaIndex
 from analysis.verify import TOLERANSI_M, VERDIK, Rujukan
 from analysis.verify_batch import Kolom, Verifier
 from analysis.verify_csv import CsvBlocks, CsvOut
-from catalog.errors import QueryError, RecordError
+from catalog.errors import PublishError, QueryError, RecordError
 from catalog.model import Scheme
 
 _ROWS = 250_000
 _ALL_POLYGONS = 10**9
 _NUMBERED = "baris"
 _LZ4 = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+_DIED = "Run the same command again: it goes on. Fewer workers need less memory."
 _SIXTEEN = r"^\s*[0-9]{16}(\.0)?\s*$"
 
 
@@ -171,6 +174,8 @@ def _run(job: Tugas, units: Iterator[_Unit], stop: Callable[[], bool]) -> Iterat
         while waiting:
             finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             yield from (one.result() for one in finished)
+    except BrokenProcessPool:
+        raise PublishError("a worker process died", hint=_DIED) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -180,6 +185,7 @@ _verifier: Verifier | None = None
 
 def _start(job: Tugas) -> None:
     global _verifier
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends the work cleanly
     pa.set_cpu_count(1)
     _verifier = job.verifier()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from analysis import verify_register
 from analysis.lookup import DesaIndex
 from analysis.verify_batch import Kolom, Verifier
 from analysis.verify_register import Ringkasan, Tugas
-from catalog.errors import QueryError, RecordError
+from catalog.errors import PublishError, QueryError, RecordError
 from tests.analysis.test_lookup import sample
 
 NIK = "3203010101900001"
@@ -37,6 +38,10 @@ def register(index: DesaIndex, count: int = 3000) -> pa.Table:
             "no_urut": [f"R{n}" for n in range(count)],
         }
     )
+
+
+def _die(*_: object) -> int:
+    os._exit(9)
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +167,14 @@ def test_wrong_files_and_columns_are_told_without_their_content(job: Tugas, tmp_
         assert wrong.value.__cause__ is None
     with pytest.raises(RecordError, match="no such file"):
         verify_register.verify_register(Tugas(tmp_path / "none.csv", job.out, job.index, workers=1))
+
+
+def test_a_worker_that_dies_ends_the_job_with_a_reason(job: Tugas, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify_register, "_part", _die)
+    with pytest.raises(PublishError, match="worker"):
+        verify_register.verify_register(job)
+    monkeypatch.undo()
+    assert verify_register.verify_register(job) is not None
 
 
 def test_a_register_without_rows(job: Tugas, people: pa.Table) -> None:
