@@ -24,7 +24,7 @@ DESA = [
     for p in range(11, 45)
     for k in range(1, 15)
     for c in range(1, 15)
-    for d in range(12)
+    for d in range(13)
 ]
 
 
@@ -40,7 +40,8 @@ def made_up() -> None:
 
 def real(folder: Path) -> None:
     types = pacsv.ConvertOptions(column_types={"kode_kemendagri": pa.string()})
-    idm = pacsv.read_csv(gzip.open(folder / "idm2024_desa.csv.gz"), convert_options=types)
+    with gzip.open(folder / "idm2024_desa.csv.gz") as file:
+        idm = pacsv.read_csv(file, convert_options=types)
     desa = pq.read_table(folder / "desa_2025.parquet", columns=["KDEPUM", "NAMOBJ", "WADMKC"])
     start = time.perf_counter()
     moves = list(
@@ -62,9 +63,10 @@ def _named(table: pa.Table, *columns: str) -> list[Named]:
 
 
 def protection(desa: int, categories: int, mean: int) -> None:
-    rng, parent = np.random.default_rng(1), {}
+    rng = np.random.default_rng(1)
+    parent: dict[str, str] = {}
     for code in DESA[:desa]:
-        parent |= {code: code[:8], code[:8]: code[:5], code[:5]: code[:2], code[:2]: ROOT}
+        parent.update({code: code[:8], code[:8]: code[:5], code[:5]: code[:2], code[:2]: ROOT})
     rates = rng.gamma(1.5, mean / 1.5, (desa, 1)) * rng.dirichlet(np.full(categories, 2.0), desa) * categories
     counts = rng.poisson(rates)
     leaves = {(c, str(j)): int(counts[i, j]) for i, c in enumerate(DESA[:desa]) for j in range(categories)}
