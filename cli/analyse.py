@@ -127,8 +127,8 @@ def verify(
     if summary is None:
         app.say("cli.analyse.verify.stopped")
         raise SystemExit(3)
-    counts = [{"verdict": name, "count": count} for name, count in summary.per_verdict().items() if count]
-    app.show(counts, ("verdict", "count"))
+    counts = [{"verdict": name, "rows": count} for name, count in summary.per_verdict().items() if count]
+    app.show(counts, ("verdict", "rows"))
     if summary.unreadable:
         app.say("cli.analyse.verify.unreadable", count=summary.unreadable)
     app.say("cli.analyse.verify.done", rows=summary.rows, out=out, summary=job.summary)

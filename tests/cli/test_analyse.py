@@ -79,7 +79,7 @@ def test_verify(shop: Shop) -> None:
         "--boundaries", str(shop.boundaries), "--workers", "1", "--out", str(out),
     )  # fmt: skip
     assert counts == [
-        {"verdict": "sesuai", "count": len(rows) - 1}, {"verdict": "tidak_sesuai", "count": 1}
+        {"verdict": "sesuai", "rows": len(rows) - 1}, {"verdict": "tidak_sesuai", "rows": 1}
     ]  # fmt: skip
     assert "Rahasia" not in out.read_text("utf-8")
     with out.open(encoding="utf-8") as file:
