@@ -17,6 +17,7 @@ from ogc_server.answer import to_json
 REVISION = 1
 """Part of every ETag: raise it when the same data is written differently."""
 
+CSV_MEDIA = "text/csv; charset=utf-8; header=present"
 _FORMULA = re.compile(r"[=@\t\r]|[+\-](?![0-9.,\s]|$)")
 
 

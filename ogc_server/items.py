@@ -337,9 +337,7 @@ def _represent(
     if name == "csv":
         body = formats.csv_text(schema, page.features, ask.values.get("properties"))
         filename = f'attachment; filename="{dataset.id}.csv"'
-        return Answer(
-            body, "text/csv; charset=utf-8; header=present", headers={"Content-Disposition": filename}
-        )
+        return Answer(body, formats.CSV_MEDIA, headers={"Content-Disposition": filename})
     if name == "html":
         doc = {
             "type": "FeatureCollection", "features": [orjson.loads(feature) for feature in page.features],

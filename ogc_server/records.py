@@ -6,21 +6,23 @@ draft, ignore `ids`, and its providers fail on `q=*`. Search is the catalog's ow
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from catalog.datasets import Dataset
 from catalog.errors import QueryError
 from catalog.messages import text
+from catalog.model import FieldDef, LayerSchema
 from catalog.search import SearchQuery
 from ogc_server import dcat
 from ogc_server.answer import Answer, content_tag, link_header, to_json
 from ogc_server.ask import Ask, segment
 from ogc_server.errors import ParameterError
+from ogc_server.formats import CSV_MEDIA, csv_text
 from ogc_server.links import OGC_REL, licence_link, link
 from ogc_server.links import document as document_links
-from ogc_server.negotiation import GEOJSON, GEOJSON_OFFER, HTML_OFFER, JSON, JSONLD_OFFER, SCHEMA
+from ogc_server.negotiation import CSV_OFFER, GEOJSON, GEOJSON_OFFER, HTML_OFFER, JSON, JSONLD_OFFER, SCHEMA
 from ogc_server.parameters import Param
 from ogc_server.service import Service, document
 from ogc_server.snapshot import CATALOG_ID, VECTORS, Snapshot, missing
@@ -28,6 +30,11 @@ from ogc_server.spatial import record_box
 from ogc_server.times import Interval
 
 OFFERS = (GEOJSON_OFFER, HTML_OFFER, JSONLD_OFFER)
+LIST_OFFERS = (*OFFERS, CSV_OFFER)
+CSV_COLUMNS = (
+    "type", "title", "description", "keywords", "produsen_data", "walidata", "cakupan", "frekuensi",
+    "rights", "license", "created", "updated", "source_id",
+)  # fmt: skip
 RECORD_CORE = "http://www.opengis.net/spec/ogcapi-records-1/1.0/conf/record-core"
 _SORTS = {
     "title": "title",
@@ -100,7 +107,7 @@ def catalog_collection(service: Service, snapshot: Snapshot, ask: Ask) -> dict[s
                     text("link.records", lang, **{"as": offer.name}),
                     f=offer.name,
                 )
-                for offer in OFFERS
+                for offer in LIST_OFFERS
             ),
             to("", f"{OGC_REL}ogc-catalog", JSON, text("link.catalog", lang)),
             to("/schema", f"{OGC_REL}schema", SCHEMA, text("link.schema", lang)),
@@ -118,7 +125,7 @@ def records(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     limit, offset = min(values.get("limit", server.limit_default), server.limit_max), values.get("offset", 0)
     found = service.catalog.datasets.search(_search(ask, limit, offset))
     links = [
-        *document_links(ask, OFFERS),
+        *document_links(ask, LIST_OFFERS),
         link(ask.href(f"/collections/{CATALOG_ID}"), "collection", JSON, text("catalog.title", ask.lang)),
         link(
             ask.href(f"/collections/{CATALOG_ID}/queryables"), f"{OGC_REL}queryables", SCHEMA,
@@ -141,6 +148,8 @@ def records(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     headers = {"Link": link_header([one for one in links if one["rel"] != "alternate"])}
     if ask.chosen.name == "jsonld":
         return _linked(ask, dcat.catalogue(ask, found.items, text("catalog.title", ask.lang)), headers)
+    if ask.chosen.name == "csv":
+        return _csv(ask, found.items, headers)
     doc = {
         "type": "FeatureCollection",
         "numberMatched": found.total,
@@ -151,6 +160,19 @@ def records(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     return document(
         ask, doc, "records.html", {"q": values.get("q", ""), "collection_id": CATALOG_ID}, headers=headers
     )
+
+
+def _csv(ask: Ask, found: Sequence[Dataset], headers: dict[str, str]) -> Answer:
+    """Return the records as a table: one row each, with the address of its JSON."""
+    schema = LayerSchema(fields=tuple(FieldDef(name) for name in (*CSV_COLUMNS, "href")))
+    rows = []
+    for dataset in found:
+        said = record(ask, dataset)["properties"]
+        said["keywords"] = "; ".join(said.get("keywords", ()))
+        said["href"] = ask.href(f"/collections/{CATALOG_ID}/items/{segment(dataset.id)}")
+        rows.append(to_json({"id": dataset.id, "properties": said}))
+    body = csv_text(schema, rows, None)
+    return Answer(body, CSV_MEDIA, tag=content_tag(body), headers=headers)
 
 
 def _search(ask: Ask, limit: int, offset: int) -> SearchQuery:

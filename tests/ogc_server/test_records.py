@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from typing import Any
 
 import httpx
@@ -77,7 +79,7 @@ def test_sorting_and_paging(client: httpx.Client) -> None:
         ("sortby", "warna"),
         ("limit", "0"),
         ("warna", "biru"),
-        ("f", "csv"),
+        ("f", "xml"),
     ],
 )
 def test_malformed_questions_are_400(client: httpx.Client, name: str, value: str) -> None:
@@ -100,3 +102,16 @@ def test_dcat(client: httpx.Client) -> None:
     one = client.get(f"{ITEMS}/desa", headers={"accept": "application/ld+json"}).json()
     assert one["@type"] == "dcat:Dataset"
     assert one["@context"]["dcat"] == "http://www.w3.org/ns/dcat#"
+
+
+def test_records_come_as_a_table_too(client: httpx.Client) -> None:
+    answer = client.get(ITEMS, params={"f": "csv", "lang": "id"})
+    assert answer.headers["content-type"].startswith("text/csv")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert sorted(row["id"] for row in rows) == sorted(ids(client))
+    desa = next(row for row in rows if row["id"] == "desa")
+    assert desa["title"] == "Batas Desa Cianjur"
+    assert desa["produsen_data"] == "Badan Informasi Geospasial"
+    assert client.get(desa["href"]).json()["id"] == "desa"
+    linked = client.get("/collections/katalog").json()["links"]
+    assert any(link["rel"] == "items" and link["type"].startswith("text/csv") for link in linked)
