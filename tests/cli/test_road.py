@@ -17,6 +17,7 @@ import requests
 
 from tests.servers import free_port
 from tests.servers.ours import HOUSE, Deployment, environment
+from tests.servers.postgres import Postgres
 
 DATASETS = {
     "contoh-bahaya-banjir",
@@ -220,3 +221,37 @@ def test_demo_runs_the_whole_road_and_ends_cleanly(tmp_path: Path) -> None:
     assert f"http://127.0.0.1:{port}" in (tmp_path / "demo.log").read_text()
     with pytest.raises(requests.ConnectionError):
         requests.get(f"http://127.0.0.1:{upstream_port}/", timeout=2)
+
+
+def test_the_same_road_on_postgresql_and_postgis_with_two_workers(tmp_path: Path, postgres: Postgres) -> None:
+    """Past one machine: catalog and layers in PostgreSQL, several server processes, one code path."""
+    deployment = Deployment(tmp_path)
+    url = postgres.database(postgis=True)
+    layers = url.replace("+psycopg", "")
+    deployment.settings(f"database: {url}\nlayers: {layers}\nharvest: {{contact: test@example.org}}\n")
+    (deployment.config / "sources").mkdir()
+    shutil.copy(HOUSE / "config" / "sources" / "sample-wilayah.yml", deployment.config / "sources")
+    shutil.copy(HOUSE / "config" / "sources" / "sample-logistik.yml", deployment.config / "sources")
+    deployment.run("sample", "generate")
+    assert {row["state"] for row in deployment.json("harvest", "--all")} == {"ok"}
+    assert {row["state"] for row in deployment.json("harvest", "--all")} == {"unchanged"}
+    with deployment.serving(workers=2) as base:
+        items = f"{base}/collections/contoh-logistik/items"
+        first = requests.get(items, params={"limit": 5, "f": "json"}, timeout=10).json()
+        assert first["numberMatched"] == 12
+        found = [feature["id"] for feature in first["features"]]
+        following = next(link["href"] for link in first["links"] if link["rel"] == "next")
+        while following:
+            page = requests.get(following, timeout=10).json()
+            found += [feature["id"] for feature in page["features"]]
+            following = next((link["href"] for link in page["links"] if link["rel"] == "next"), None)
+        assert len(found) == len(set(found)) == 12
+        one = requests.get(items, params={"filter": f"id = '{found[0]}'", "f": "json"}, timeout=10).json()
+        assert [feature["id"] for feature in one["features"]] == [found[0]]
+        deployment.run("dataset", "edit", "contoh-logistik", "title={id: Gudang Baru, en: New stores}")
+        deadline = time.monotonic() + 5
+        titles: set[str] = set()
+        while time.monotonic() < deadline and titles != {"Gudang Baru"}:
+            address = f"{base}/collections/contoh-logistik?f=json&lang=id"
+            titles = {requests.get(address, timeout=10).json()["title"] for _ in range(12)}
+        assert titles == {"Gudang Baru"}
