@@ -15,7 +15,7 @@ from tests.catalog.conftest import FakeClock
 def test_a_job_goes_from_accepted_to_its_answer(catalog: Catalog, clock: FakeClock) -> None:
     book = catalog.jobs
     job = book.add("agregasi", raw=False)
-    assert (job.state, job.progress, book.busy()) == (JobState.ACCEPTED, 0, True)
+    assert (job.state, job.progress, book.waiting()) == (JobState.ACCEPTED, 0, True)
     claimed = book.claim("w", lease_seconds=10)
     assert claimed is not None
     assert (claimed.id, claimed.state) == (job.id, JobState.RUNNING)
@@ -27,7 +27,7 @@ def test_a_job_goes_from_accepted_to_its_answer(catalog: Catalog, clock: FakeClo
     done = book.get(job.id)
     assert (done.state, done.progress, done.raw) == (JobState.SUCCESSFUL, 100, False)
     assert book.results(job.id) == b'{"hasil":1}'
-    assert not book.busy()
+    assert not book.waiting()
 
 
 def test_a_job_of_a_dead_worker_ends_as_failed_with_the_reason(catalog: Catalog, clock: FakeClock) -> None:

@@ -153,7 +153,7 @@ def test_billion_laughs_is_refused_at_once():
     started = time.monotonic()
     with pytest.raises(ProtocolError):
         parse_xml(document)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20  # expanded, it would not end
 
 
 def test_a_bare_doctype_as_wms_1_1_1_has_it_is_read():

@@ -198,12 +198,10 @@ def test_5000_collections_are_listed_without_reading_their_records(fresh: World)
         connection.execute(versions.insert(), [{**current, "layer_id": key} for key in many])
     asked: list[str] = []
     sa.event.listen(fresh.catalog.database.engine, "before_cursor_execute", lambda *a: asked.append(a[2]))
-    began = time.perf_counter()
     snapshot = Snapshot.build(fresh.catalog)
     assert len(snapshot.visible()) == 5001
     assert len([text for text in asked if text.lstrip().upper().startswith("SELECT")]) == 3
     assert not snapshot._loaded
-    assert time.perf_counter() - began < 5
     with running(fresh) as url, httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
         first = client.get("/collections")
         assert first.json()["numberMatched"] == 5002
