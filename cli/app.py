@@ -146,7 +146,12 @@ def _lang_of(ctx: click.Context) -> str:
 
 
 def _key(ctx: click.Context) -> str:
-    return "cli" + "".join(f".{name}" for name in ctx.command_path.split()[1:])
+    """Return the message key of a command: `cli.source.add`, whatever name the program was started by."""
+    names: list[str] = []
+    while ctx.parent is not None:
+        names.append(str(ctx.info_name))
+        ctx = ctx.parent
+    return ".".join(["cli", *reversed(names)])
 
 
 class _Texts(click.Command):
@@ -192,11 +197,6 @@ class Group(_Texts, click.Group):
 
     command_class = Command
     group_class = type
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write options, then the commands."""
-        _Texts.format_options(self, ctx, formatter)
-        self.format_commands(ctx, formatter)
 
 
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -47,4 +47,4 @@ for module in (
         main.add_command(command)
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="satudata")

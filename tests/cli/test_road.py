@@ -237,7 +237,7 @@ def test_the_same_road_on_postgresql_and_postgis_with_two_workers(tmp_path: Path
     assert {row["state"] for row in deployment.json("harvest", "--all")} == {"unchanged"}
     with deployment.serving(workers=2) as base:
         items = f"{base}/collections/contoh-logistik/items"
-        first = requests.get(items, params={"limit": 5, "f": "json"}, timeout=10).json()
+        first = requests.get(f"{items}?limit=5&f=json", timeout=10).json()
         assert first["numberMatched"] == 12
         found = [feature["id"] for feature in first["features"]]
         following = next(link["href"] for link in first["links"] if link["rel"] == "next")
