@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
@@ -191,6 +193,47 @@ def test_two_workers_serve_the_sample_and_see_a_change_within_five_seconds(shop:
                 break
         assert titles == {"Judul Baru"}, "every worker tells the new title"
         shop.run("dataset", "edit", "contoh-fasilitas", "title=")
+
+
+def test_every_curl_example_of_the_api_page_finds_something(shop: Deployment) -> None:
+    page = (HOUSE / "docs" / "api.md").read_text("utf-8")
+    examples = [line for line in page.splitlines() if line.startswith("curl ")]
+    assert len(examples) > 5
+    with shop.serving() as base:
+        for line in examples:
+            words = [
+                word.replace("$B", base)
+                for word in shlex.split(line)[1:]
+                if word not in ("-G", "--data-urlencode")
+            ]
+            address, *data = words
+            asked = dict(part.partition("=")[::2] for part in data)
+            answer = requests.get(address, params=asked, timeout=20)
+            assert answer.status_code == 200, (line, answer.text[:300])
+            found = (
+                answer.json()["features"]
+                if "json" in answer.headers["Content-Type"]
+                else answer.text.splitlines()
+            )
+            assert len(found) > 0, line
+
+
+def test_a_backup_is_restored_whole(shop: Deployment, tmp_path: Path) -> None:
+    """docs/operate.md, "Backup and restore": SQLite's own backup, and a copy of the versions."""
+    restored = Deployment(tmp_path)
+    shutil.copytree(shop.config, restored.config)
+    restored.data.mkdir()
+    with (
+        sqlite3.connect(shop.data / "catalog.sqlite") as live,
+        sqlite3.connect(restored.data / "catalog.sqlite") as copy,
+    ):
+        live.backup(copy)
+    live.close()
+    copy.close()
+    shutil.copytree(shop.data / "layers", restored.data / "layers")
+    shutil.copytree(shop.data / "sample", restored.data / "sample")
+    assert [f for f in restored.json("doctor", "--verify") if f["state"] == "error"] == []
+    assert restored.json("dataset", "list") == shop.json("dataset", "list")
 
 
 def test_demo_runs_the_whole_road_and_ends_cleanly(tmp_path: Path) -> None:
