@@ -76,10 +76,10 @@ class JobBook:
         self._db = database
         self._clock = clock
 
-    def add(self, process_id: str, *, raw: bool = True) -> Job:
-        """Accept a job; its id can not be guessed."""
+    def add(self, process_id: str, *, raw: bool = True, job_id: str = "") -> Job:
+        """Accept a job; `job_id` is one of `new_id`, for those who must know it before."""
         now = self._clock()
-        job_id = secrets.token_hex(16)
+        job_id = job_id or new_id()
         with self._db.write() as connection:
             connection.execute(
                 jobs.insert().values(
@@ -183,9 +183,9 @@ class JobBook:
             found: bytes | None = connection.scalar(sa.select(jobs.c.results).where(jobs.c.id == job_id))
         return found
 
-    def busy(self) -> bool:
-        """Tell whether a job waits or runs: a read, so that those who look do not hold up writers."""
-        query = sa.select(jobs.c.number).where(jobs.c.state.in_(OPEN)).limit(1)
+    def waiting(self) -> bool:
+        """Tell whether a job waits: a read, so that those who look do not hold up writers."""
+        query = sa.select(jobs.c.number).where(jobs.c.state == JobState.ACCEPTED).limit(1)
         with self._db.read() as connection:
             return connection.scalar(query) is not None
 
@@ -228,6 +228,11 @@ class JobBook:
         query = jobs.update().where(jobs.c.id == job_id, jobs.c.state == was)
         if not connection.execute(query.values(**values)).rowcount:
             raise CancelledRunError("the job runs no longer")
+
+
+def new_id() -> str:
+    """Return an id that can not be guessed."""
+    return secrets.token_hex(16)
 
 
 _SHOWN = [jobs.c[name] for name in Job.__dataclass_fields__]

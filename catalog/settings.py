@@ -83,6 +83,20 @@ class SchedulerSettings(Strict):
     workers: int = Field(default=2, ge=1)
 
 
+class ProcessSettings(Strict):
+    """Which layers the processes work on, and how their jobs run."""
+
+    boundaries: str = Field(default="contoh-batas-desa", description="Collection of the desa boundaries")
+    boundary_code: str = Field(default="", description="Its code column; empty: the declared region code")
+    boundary_name: str = Field(default="", description="Its name column; empty: found by name")
+    facilities: str = Field(default="contoh-logistik", description="Collection of the facilities")
+    people: str = Field(default="contoh-penerima-bantuan", description="Published counts per desa")
+    events: str = Field(default="gempa", description="Collection of events that `kejadian` names")
+    workers: int = Field(default=1, ge=0, le=16, description="Jobs at once, per server process")
+    lease_seconds: float = Field(default=30, gt=0)
+    keep_hours: float = Field(default=24, gt=0, description="How long jobs and their answers are kept")
+
+
 class CkanSettings(Strict):
     """The CKAN that we keep in step; absent means none."""
 
@@ -99,6 +113,7 @@ class Settings(Strict):
     server: ServerSettings = Field(default_factory=ServerSettings)
     harvest: HarvestSettings = Field(default_factory=HarvestSettings)
     scheduler: SchedulerSettings = Field(default_factory=SchedulerSettings)
+    processes: ProcessSettings = Field(default_factory=ProcessSettings)
     ckan: CkanSettings | None = None
     config_dir: Path = Field(default=Path("config"), exclude=True)
     data_dir: Path = Field(default=Path("data"), exclude=True)

@@ -33,11 +33,11 @@ from ogc_server.ask import Ask, base_address, segment, split_path
 from ogc_server.assets import Assets
 from ogc_server.errors import MethodError, ParameterError, TooLargeError
 from ogc_server.gate import Gate
-from ogc_server.items import MAX_BODY
 from ogc_server.live import Live
 from ogc_server.negotiation import choose, language
 from ogc_server.parameters import positive, read, split_query
 from ogc_server.problems import problem
+from ogc_server.processes.runner import Runner
 from ogc_server.readers import Readers
 from ogc_server.route import Route
 from ogc_server.service import ApiCache, Service
@@ -84,7 +84,7 @@ class Dispatcher:
             if ask.method == "OPTIONS":
                 return self.gate.options(ask, _allowed(route))
             if ask.method == "POST":
-                ask.body = await _body(receive)
+                ask.body = await _body(receive, route.max_body)
             if self.service is None or self.pool is None:
                 raise RuntimeError("the application is not started")
             loop = asyncio.get_running_loop()
@@ -107,7 +107,7 @@ class Dispatcher:
         if found is None:
             raise missing("route", "")
         route, ask.arguments = found
-        if ask.method not in (*route.methods, "HEAD", "OPTIONS"):
+        if ask.method not in _methods(route):
             raise MethodError(allow=_allowed(route))
         return route
 
@@ -133,10 +133,15 @@ def _kindly(accept_language: str | None) -> Any:
 
 
 def _allowed(route: Route) -> str:
-    return ", ".join(["GET", "HEAD", "OPTIONS", *(m for m in route.methods if m != "GET")])
+    return ", ".join(_methods(route))
 
 
-async def _body(receive: Receive) -> bytes:
+def _methods(route: Route) -> tuple[str, ...]:
+    reading = ("GET", "HEAD") if "GET" in route.methods else ()
+    return (*reading, "OPTIONS", *(method for method in route.methods if method != "GET"))
+
+
+async def _body(receive: Receive, most: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:
@@ -144,8 +149,8 @@ async def _body(receive: Receive) -> bytes:
         if message["type"] == "http.disconnect":
             raise ParameterError("query.empty", "body")
         size += len(message.get("body", b""))
-        if size > MAX_BODY:
-            raise TooLargeError(where="body", max=MAX_BODY)
+        if size > most:
+            raise TooLargeError(where="body", max=most)
         parts.append(message.get("body", b""))
         if not message.get("more_body"):
             return b"".join(parts)
@@ -172,12 +177,15 @@ def create_app(
         dispatcher.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="ogc")
         app.state.service = dispatcher.service
         follower = asyncio.create_task(live.follow(settings.server.reload_seconds))
+        runner = Runner(settings, book, clock)
+        runner.start()
         try:
             yield
         finally:
             follower.cancel()
             with suppress(asyncio.CancelledError):
                 await follower
+            await asyncio.to_thread(runner.stop)
             dispatcher.pool.shutdown(wait=True)
             readers.close()
             if own:

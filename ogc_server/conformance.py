@@ -41,6 +41,13 @@ CLASSES = tuple(
         "ogcapi-records-1/1.0/conf/record-core",
         "ogcapi-records-1/1.0/conf/record-collection",
         "ogcapi-records-1/1.0/conf/record-core-query-parameters",
+        "ogcapi-processes-1/1.0/conf/core",
+        "ogcapi-processes-1/1.0/conf/ogc-process-description",
+        "ogcapi-processes-1/1.0/conf/json",
+        "ogcapi-processes-1/1.0/conf/html",
+        "ogcapi-processes-1/1.0/conf/oas30",
+        "ogcapi-processes-1/1.0/conf/job-list",
+        "ogcapi-processes-1/1.0/conf/dismiss",
         # One class; clients look for it by either spelling.
         "ogcapi-records-1/1.0/conf/record-api",
         "ogcapi-records-1/1.0/conf/records-api",

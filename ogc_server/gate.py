@@ -14,10 +14,10 @@ from ogc_server.compression import MIN_BYTES, EncodedCache, compressible
 from ogc_server.negotiation import coding
 
 EXPOSED = (
-    "Content-Crs, Content-Language, ETag, Link, OGC-NumberMatched, OGC-NumberReturned, Retry-After, "
-    "X-Request-Id"
+    "Content-Crs, Content-Language, ETag, Link, Location, OGC-NumberMatched, OGC-NumberReturned, "
+    "Preference-Applied, Retry-After, X-Request-Id"
 )
-_ASKABLE = "Accept, Accept-Language, Content-Type, If-None-Match, X-Request-Id"
+_ASKABLE = "Accept, Accept-Language, Content-Type, If-None-Match, Prefer, X-Request-Id"
 _VARY = "Accept, Accept-Encoding, Accept-Language"
 _LARGE = 100_000
 _API_CSP = "default-src 'none'; frame-ancestors 'none'"

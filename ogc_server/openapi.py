@@ -17,7 +17,9 @@ from ogc_server.parameters import Param
 from ogc_server.route import Route
 
 VERSION = "1.0.0"
-_TAGS = {"records": "Katalog", "record": "Katalog", "health": "Server"}
+_TAGS = {"records": "Katalog", "record": "Katalog", "health": "Server"} | dict.fromkeys(
+    ("processes", "process", "execution", "jobs", "job", "results"), "Proses"
+)
 
 
 def definition(settings: Settings, routes: Sequence[Route], base: str, lang: str) -> dict[str, Any]:
@@ -36,7 +38,7 @@ def definition(settings: Settings, routes: Sequence[Route], base: str, lang: str
         "openapi": "3.0.3",
         "info": info,
         "servers": [{"url": base}],
-        "tags": [{"name": name} for name in ("Data", "Katalog", "Server")],
+        "tags": [{"name": name} for name in ("Data", "Katalog", "Proses", "Server")],
         "paths": paths,
         "components": {"parameters": parameters, "responses": _responses(), "schemas": _SCHEMAS},
     }
@@ -62,11 +64,16 @@ def _path(route: Route, settings: Settings, parameters: dict[str, Any], lang: st
             "responses": _answers(route),
         }
     if "post" in path:
-        path["post"]["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": {"type": "object"}}},
-        }
+        schema = {"$ref": "#/components/schemas/execute"} if _executes(route) else {"type": "object"}
+        content = {"application/json": {"schema": schema}}
+        if _executes(route):
+            content["application/x-www-form-urlencoded"] = {"schema": {"type": "object"}}
+        path["post"]["requestBody"] = {"required": True, "content": content}
     return path
+
+
+def _executes(route: Route) -> bool:
+    return route.summary == "execution"
 
 
 def _reference(param: Param, route: Route, parameters: dict[str, Any], lang: str) -> dict[str, str]:
@@ -101,6 +108,10 @@ def _answers(route: Route) -> dict[str, Any]:
             schema = {"type": "object"}
         content[offer.media] = {"schema": schema}
     answers: dict[str, Any] = {"200": {"description": "OK", "content": content}}
+    if _executes(route):
+        made = {"application/json": {"schema": {"$ref": "#/components/schemas/statusInfo"}}}
+        answers["200"]["content"]["application/json"] = {"schema": {}}  # the bare value may be anything
+        answers["201"] = {"description": "Created", "content": made}
     codes = ["304", "400", "406", "500"]
     if any(part.startswith("{") for part in route.pattern):
         codes += ["404", "410", "503"]
@@ -129,10 +140,65 @@ _QUERYABLES: dict[str, Any] = {
 _SHAPES = {
     "landing": "landingPage", "conformance": "confClasses", "collections": "collections",
     "collection": "collection", "items": "featureCollection", "records": "featureCollection",
-    "item": "feature", "record": "feature",
+    "item": "feature", "record": "feature", "processes": "processList", "process": "process",
+    "jobs": "jobList", "job": "statusInfo",
 }  # fmt: skip
 
 _LINKS = {"type": "array", "items": {"$ref": "#/components/schemas/link"}}
+_TEXT = {"type": "string"}
+_INSTANT = {"type": "string", "format": "date-time"}
+_STATES = ("accepted", "running", "successful", "failed", "dismissed")
+_PROCESS: dict[str, Any] = {
+    "type": "object",
+    "required": ["id", "version"],
+    "properties": {
+        **dict.fromkeys(("id", "version", "title", "description"), _TEXT),
+        "jobControlOptions": {"type": "array", "items": _TEXT},
+        "outputTransmission": {"type": "array", "items": _TEXT},
+        "inputs": {"type": "object"},
+        "outputs": {"type": "object"},
+        "links": _LINKS,
+    },
+}
+_PROCESSES: dict[str, Any] = {
+    "process": _PROCESS,
+    "processList": {
+        "type": "object",
+        "required": ["processes", "links"],
+        "properties": {
+            "processes": {"type": "array", "items": {"$ref": "#/components/schemas/process"}},
+            "links": _LINKS,
+        },
+    },
+    "execute": {
+        "type": "object",
+        "properties": {
+            "inputs": {"type": "object"},
+            "outputs": {"type": "object"},
+            "response": {"type": "string", "enum": ["raw", "document"], "default": "raw"},
+        },
+    },
+    "statusInfo": {
+        "type": "object",
+        "required": ["jobID", "status", "type"],
+        "properties": {
+            **dict.fromkeys(("jobID", "processID", "message"), _TEXT),
+            "type": {"type": "string", "enum": ["process"]},
+            "status": {"type": "string", "enum": list(_STATES)},
+            "progress": {"type": "integer", "minimum": 0, "maximum": 100},
+            **dict.fromkeys(("created", "started", "finished", "updated"), _INSTANT),
+            "links": _LINKS,
+        },
+    },
+    "jobList": {
+        "type": "object",
+        "required": ["jobs", "links"],
+        "properties": {
+            "jobs": {"type": "array", "items": {"$ref": "#/components/schemas/statusInfo"}},
+            "links": _LINKS,
+        },
+    },
+}
 _SCHEMAS: dict[str, Any] = {
     "any": {"type": "object"},
     "link": {
@@ -196,6 +262,7 @@ _SCHEMAS: dict[str, Any] = {
             "numberReturned": {"type": "integer", "minimum": 0},
         },
     },
+    **_PROCESSES,
     "problem": {
         "type": "object",
         "required": ["type", "title", "status"],

@@ -37,7 +37,10 @@ def problem(error: Exception, ask: Ask) -> Answer:
     if status >= 500:
         LOGGER.error("request %s: %s", ask.request_id, error, exc_info=error.__cause__ or error)
         detail = ""  # may hold paths and SQL; the log has it under the request id
-    answer = _answer(_doc(error.code, status, ask, title, detail, error.where, error.hint(ask.lang)), ask)
+    doc = _doc(error.code, status, ask, title, detail, error.where, error.hint(ask.lang))
+    if uri := getattr(error, "uri", ""):  # OGC API - Processes names the types of some errors
+        doc["type"] = uri
+    answer = _answer(doc, ask)
     if isinstance(error, MethodError):
         answer.headers["Allow"] = error.params["allow"]
     if status == 503:

@@ -27,6 +27,7 @@ class Route:
     table: Table
     methods: tuple[str, ...] = ("GET",)
     queryables: bool = False
+    max_body: int = 1 << 20
     summary: str = ""
 
     def match(self, segments: tuple[str, ...]) -> tuple[str, ...] | None:

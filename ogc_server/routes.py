@@ -16,6 +16,8 @@ from ogc_server.parameters import (
     queryable_names,
     records_table,
 )  # fmt: skip
+from ogc_server.processes import handlers as processes
+from ogc_server.processes import job_handlers as jobs
 from ogc_server.route import Route
 from ogc_server.snapshot import CATALOG_ID, Snapshot
 
@@ -44,6 +46,10 @@ def _collections(_: ServerSettings) -> tuple[Param, ...]:
     return collections_table(collection.MAX_PAGE)
 
 
+def _jobs(_: ServerSettings) -> tuple[Param, ...]:
+    return jobs.TABLE
+
+
 _C = "{collectionId}"
 
 _AT_C = ("collections", _C)
@@ -70,6 +76,20 @@ ROUTES = (
         summary="items",
     ),
     Route((*_AT_C, "items", "{featureId}"), items.item, items.FEATURE_OFFERS, _feature, summary="item"),
+    Route(("processes",), processes.processes, processes.OFFERS, _common, summary="processes"),
+    Route(("processes", "{processId}"), processes.process, processes.OFFERS, _common, summary="process"),
+    Route(
+        ("processes", "{processId}", "execution"),
+        processes.execution,
+        processes.OFFERS,
+        _common,
+        ("POST",),
+        max_body=processes.MAX_BODY,
+        summary="execution",
+    ),
+    Route(("jobs",), jobs.jobs, jobs.OFFERS, _jobs, summary="jobs"),
+    Route(("jobs", "{jobId}"), jobs.job, jobs.OFFERS, _common, ("GET", "DELETE"), summary="job"),
+    Route(("jobs", "{jobId}", "results"), jobs.results, jobs.OFFERS, _common, summary="results"),
     Route(("health",), health.health, health.OFFERS, _common, summary="health"),
     Route(("health", "live"), health.live, health.PLAIN, _common, summary="health"),
     Route(("health", "ready"), health.ready, health.PLAIN, _common, summary="health"),

@@ -18,6 +18,7 @@ from ogc_server.ask import Ask
 from ogc_server.geoapi import GeoApi
 from ogc_server.live import Live
 from ogc_server.negotiation import HTML
+from ogc_server.processes.desk import Desk
 from ogc_server.readers import Readers
 from ogc_server.snapshot import Snapshot
 
@@ -35,6 +36,13 @@ class Service:
     readers: Readers
     clock: Clock
     apis: ApiCache
+    shared_desk: Desk | None = None
+
+    def desk(self) -> Desk:
+        """Return what the processes of this server share."""
+        if self.shared_desk is None:  # two made at once do no harm, one is dropped
+            self.shared_desk = Desk(self.settings, self.catalog, self.readers)
+        return self.shared_desk
 
     def api(self, ask: Ask, snapshot: Snapshot) -> GeoApi:
         """Return pygeoapi's API object for this snapshot and base address."""

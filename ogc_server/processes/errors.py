@@ -1,0 +1,73 @@
+"""What can go wrong at this door; some errors have a type that OGC API - Processes fixes."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from catalog.errors import GoneError, NotFoundError, SatuDataError
+from catalog.messages import text
+
+_TYPE = "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/"
+
+
+class NamedError(NotFoundError):
+    """A 404 whose sentence is in both languages."""
+
+    key: ClassVar[str] = ""
+    uri: ClassVar[str] = ""
+
+    def __init__(self) -> None:
+        super().__init__(text(self.key, "en"))
+
+    def detail_in(self, lang: str) -> str:
+        """Say in `lang` what is not there."""
+        return text(self.key, lang)
+
+
+class NoSuchProcessError(NamedError):
+    """There is no process of this id."""
+
+    key = "process.error.no-process"
+    uri = _TYPE + "no-such-process"
+
+
+class NoSuchJobError(NamedError):
+    """There is no job of this id."""
+
+    key = "process.error.no-job"
+    uri = _TYPE + "no-such-job"
+
+
+class ResultNotReadyError(NamedError):
+    """The job has not ended yet."""
+
+    key = "process.error.not-ready"
+    uri = _TYPE + "result-not-ready"
+
+
+class DismissedError(NamedError, GoneError):
+    """The job was dismissed, and its answer with it."""
+
+    key = "process.error.dismissed"
+
+
+class NotConfiguredError(SatuDataError):
+    """A layer that this process works on is not there; `params["setting"]` is the setting to look at."""
+
+    code: ClassVar[str] = "process-not-configured"
+    http_status: ClassVar[int] = 503
+
+
+class ProcessFailedError(SatuDataError):
+    """A defect of ours. What was asked is never repeated, so only the kind of error is told."""
+
+    code: ClassVar[str] = "process-failed"
+    http_status: ClassVar[int] = 500
+
+
+class JobFailedError(ProcessFailedError):
+    """The job whose answer is asked for has failed; the hint is the reason, which holds no secret."""
+
+    def hint(self, lang: str = "id") -> str:
+        """Return the reason that the job ended with."""
+        return self.detail

@@ -1,0 +1,46 @@
+"""Does the work of a process and shapes its answer; nothing of what was asked gets into logs or errors."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from typing import Any
+
+import orjson
+
+from catalog.errors import SatuDataError
+from catalog.messages import text
+from ogc_server.processes.desk import Bench
+from ogc_server.processes.errors import ProcessFailedError
+from ogc_server.processes.inputs import Inputs
+from ogc_server.processes.registry import OUTPUT, Process
+
+LOGGER = logging.getLogger(__name__)
+_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+
+
+def work_on(process: Process, bench: Bench, inputs: Inputs) -> Any:
+    """Return the value of the output. What is not an error of ours becomes ProcessFailedError."""
+    try:
+        # once through JSON: numbers of numpy become plain ones, whoever shows them
+        return orjson.loads(orjson.dumps(process.run(bench, inputs), option=_OPTIONS))
+    except SatuDataError:
+        raise
+    except Exception as error:
+        places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+        # the message of the error may hold what was asked; where it was raised does not
+        LOGGER.error("process %s failed: %s at %s", process.id, type(error).__name__, " > ".join(places))
+        raise ProcessFailedError(type(error).__name__, where=process.id) from None
+
+
+def shaped(value: Any, *, raw: bool) -> Any:
+    """Return the bare value, or a results document (an object in it stands below `value`)."""
+    if raw:
+        return value
+    return {OUTPUT: {"value": value} if isinstance(value, dict) else value}
+
+
+def reason_of(error: SatuDataError) -> str:
+    """Return why a job failed, without the detail: that may repeat what was asked."""
+    sentence = text(f"error.{error.code}", "id", **error.params)
+    return f"{sentence} ({error.where})" if error.where else sentence

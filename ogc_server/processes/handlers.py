@@ -1,0 +1,80 @@
+"""/processes: the list, each description with its form, and execution at once or as a job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from catalog.messages import text
+from ogc_server.answer import NEVER, Answer, link_header, to_json
+from ogc_server.ask import Ask
+from ogc_server.links import OGC_REL, document, link
+from ogc_server.negotiation import HTML_OFFER, JSON, JSON_OFFER
+from ogc_server.parameters import COMMON, Param
+from ogc_server.processes.desk import Bench
+from ogc_server.processes.execute import shaped, work_on
+from ogc_server.processes.job_handlers import accepted
+from ogc_server.processes.reading import Execution, read_execution
+from ogc_server.processes.registry import PROCESSES, Process, find
+from ogc_server.service import Service
+from ogc_server.service import document as answer_document
+from ogc_server.snapshot import Snapshot
+
+OFFERS = (JSON_OFFER, HTML_OFFER)
+MAX_BODY = 32 << 20
+TABLE: tuple[Param, ...] = COMMON
+
+
+def processes(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
+    """Answer `/processes`."""
+    listed = [
+        one.summary(ask.base, ask.lang)
+        | {"links": [link(ask.href(f"/processes/{one.id}"), "self", JSON, one.title(ask.lang))]}
+        for one in PROCESSES.values()
+    ]
+    links = [*document(ask, OFFERS), _jobs_link(ask)]
+    doc = {"processes": listed, "links": links}
+    return answer_document(ask, doc, "processes.html", headers={"Link": link_header(links)})
+
+
+def process(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
+    """Answer `/processes/{id}`; the page of it has a form."""
+    return answer_document(ask, described(find(ask.arguments[0]), ask), "process.html", _page(ask))
+
+
+def described(one: Process, ask: Ask) -> dict[str, Any]:
+    """Return the process description."""
+    execute = ask.href(f"/processes/{one.id}/execution")
+    links = [
+        *document(ask, OFFERS),
+        link(execute, f"{OGC_REL}execute", JSON, text("process.execute", ask.lang)),
+        _jobs_link(ask),
+    ]
+    return one.summary(ask.base, ask.lang) | {
+        "inputs": one.inputs(ask.lang), "outputs": one.outputs(ask.lang), "links": links,
+    }  # fmt: skip
+
+
+def _jobs_link(ask: Ask) -> dict[str, Any]:
+    return link(ask.href("/jobs"), f"{OGC_REL}job-list", JSON, text("process.jobs", ask.lang))
+
+
+def _page(ask: Ask, **more: Any) -> dict[str, Any]:
+    examples = PROCESSES[ask.arguments[0]].examples
+    return {"examples": examples, "answered": False, "result": None, **more}
+
+
+def execution(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
+    """Answer `/processes/{id}/execution`."""
+    one = find(ask.arguments[0])
+    asked = read_execution(ask, one)
+    if asked.later:
+        return accepted(service, ask, one, asked)
+    return _answered(service, snapshot, ask, one, asked)
+
+
+def _answered(service: Service, snapshot: Snapshot, ask: Ask, one: Process, asked: Execution) -> Answer:
+    value = work_on(one, Bench(service.desk(), snapshot), asked.inputs)
+    if ask.chosen.name == "html":
+        page = _page(ask, answered=True, result=value)
+        return answer_document(ask, described(one, ask), "process.html", page, cache=NEVER)
+    return Answer(to_json(shaped(value, raw=asked.raw)), JSON, cache=NEVER)

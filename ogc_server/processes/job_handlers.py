@@ -1,0 +1,167 @@
+"""/jobs: what waits, runs and has ended; results; dismissing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from catalog.errors import NotFoundError
+from catalog.jobs import OPEN, Job, JobQuery, JobState, new_id
+from catalog.messages import text
+from ogc_server.answer import NEVER, Answer, to_json
+from ogc_server.ask import Ask
+from ogc_server.errors import ParameterError
+from ogc_server.links import OGC_REL, document, link
+from ogc_server.negotiation import HTML_OFFER, JSON, JSON_OFFER
+from ogc_server.parameters import COMMON, DATETIME, NUMBER, OFFSET, Param, limit, names
+from ogc_server.processes.errors import DismissedError, JobFailedError, NoSuchJobError, ResultNotReadyError
+from ogc_server.processes.execute import shaped
+from ogc_server.processes.papers import Papers
+from ogc_server.processes.reading import Execution
+from ogc_server.processes.registry import Process
+from ogc_server.service import Service
+from ogc_server.service import document as answer_document
+from ogc_server.snapshot import Snapshot
+
+OFFERS = (JSON_OFFER, HTML_OFFER)
+_MOST = 1000
+_LIST = {"type": "array", "items": {"type": "string"}}
+
+
+def _seconds(name: str, value: str) -> float:
+    if not NUMBER.fullmatch(value.strip()) or float(value) < 0:
+        raise ParameterError("process.query.seconds", name, value=value[:40])
+    return float(value)
+
+
+def _types(name: str, value: str) -> tuple[str, ...]:
+    return _known(name, value, ("process",))
+
+
+def _states(name: str, value: str) -> tuple[str, ...]:
+    return _known(name, value, tuple(state.value for state in JobState))
+
+
+def _known(name: str, value: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    given = names(name, value)
+    for one in given:
+        if one not in known:
+            raise ParameterError("query.choice", name, value=one[:40], known=", ".join(known))
+    return given
+
+
+_DURATION = {"type": "number", "minimum": 0}
+TABLE: tuple[Param, ...] = (
+    *COMMON,
+    limit(100, _MOST),
+    OFFSET,
+    Param("type", _types, _LIST),
+    Param("processID", names, _LIST),
+    Param("status", _states, _LIST),
+    DATETIME,
+    Param("minDuration", _seconds, _DURATION),
+    Param("maxDuration", _seconds, _DURATION),
+)
+
+
+def accepted(service: Service, ask: Ask, process: Process, asked: Execution) -> Answer:
+    """Make a job of a request: 201 with its address."""
+    job_id = new_id()
+    papers = Papers(service.settings)
+    papers.put(job_id, asked.inputs.model_dump(mode="json", exclude_unset=True))
+    try:
+        job = service.catalog.jobs.add(process.id, raw=asked.raw, job_id=job_id)
+    except BaseException:
+        papers.drop(job_id)
+        raise
+    answer = _shown(ask, job, None)
+    answer.status = 201
+    answer.headers |= {"Location": ask.href(f"/jobs/{job.id}"), "Preference-Applied": "respond-async"}
+    return answer
+
+
+def jobs(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
+    """Answer `/jobs`, newest first."""
+    given = ask.values
+    after, before = given.get("datetime", (None, None))
+    most, offset = min(given.get("limit", 100), _MOST), given.get("offset", 0)
+    query = JobQuery(
+        processes=given.get("processID", ()), states=given.get("status", ()),
+        after=_instant(after), before=_instant(before),
+        least_seconds=given.get("minDuration"), most_seconds=given.get("maxDuration"),
+        limit=most + 1, offset=min(offset, 10**9),
+    )  # fmt: skip
+    found = service.catalog.jobs.list(query)
+    links = document(ask, OFFERS)
+    if len(found) > most:
+        links.append(link(ask.here(offset=offset + most), "next", JSON, text("link.next", ask.lang)))
+    doc = {"jobs": [status_info(ask, job) for job in found[:most]], "links": links}
+    return answer_document(ask, doc, "jobs.html", cache=NEVER)
+
+
+def job(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
+    """Answer `/jobs/{id}`; DELETE dismisses."""
+    found = _get(service, ask.arguments[0])
+    if ask.method == "DELETE":
+        if found.state is JobState.DISMISSED:
+            raise DismissedError
+        found = service.catalog.jobs.dismiss(found.id)
+        Papers(service.settings).drop(found.id)
+    kept = service.catalog.jobs.results(found.id) if ask.chosen.name == "html" else None
+    return _shown(ask, found, kept)
+
+
+def results(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
+    """Answer `/jobs/{id}/results`."""
+    found = _get(service, ask.arguments[0])
+    if found.state in OPEN:
+        raise ResultNotReadyError
+    if found.state is JobState.DISMISSED:
+        raise DismissedError
+    kept = service.catalog.jobs.results(found.id)
+    if found.state is JobState.FAILED or kept is None:
+        raise JobFailedError(found.reason, where=found.process_id)
+    if ask.chosen.name == "html":
+        return _shown(ask, found, kept)
+    return Answer(to_json(shaped(orjson.loads(kept), raw=found.raw)), JSON, cache=NEVER)
+
+
+def _get(service: Service, job_id: str) -> Job:
+    try:
+        return service.catalog.jobs.get(job_id)
+    except NotFoundError:
+        raise NoSuchJobError from None
+
+
+def _shown(ask: Ask, job: Job, kept: bytes | None) -> Answer:
+    result = None if kept is None else orjson.loads(kept)
+    context = {"answered": kept is not None, "result": result}
+    return answer_document(ask, status_info(ask, job), "job.html", context, cache=NEVER)
+
+
+def status_info(ask: Ask, job: Job) -> dict[str, Any]:
+    """Return the status document of a job."""
+    here = f"/jobs/{job.id}"
+    links = [link(ask.href(here), "self", JSON, text("process.job", ask.lang))]
+    if job.state is JobState.SUCCESSFUL:
+        title = text("process.results", ask.lang)
+        links.append(link(ask.href(f"{here}/results"), f"{OGC_REL}results", JSON, title))
+    if job.state in OPEN:
+        links.append(link(ask.href(here), f"{OGC_REL}dismiss", JSON, text("process.dismiss", ask.lang)))
+    said = {
+        "jobID": job.id, "processID": job.process_id, "type": "process", "status": job.state.value,
+        "message": job.reason or text(f"process.state.{job.state.value}", ask.lang),
+        "progress": job.progress, "created": _said(job.created), "started": _said(job.started),
+        "finished": _said(job.finished), "updated": _said(job.updated), "links": links,
+    }  # fmt: skip
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _said(at: datetime | None) -> str | None:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None
+
+
+def _instant(value: str | None) -> datetime | None:
+    return datetime.fromisoformat(value) if value else None

@@ -1,0 +1,126 @@
+"""Starts waiting jobs in processes of their own, outside of any request, and ends what nobody works on.
+
+Every server process has one runner; the catalog database shares the jobs out. A job's process keeps its
+own lease alive, so it finishes also when the server is killed; when the server stops in order, its jobs
+are given back and started again by the next one.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from datetime import timedelta
+
+from catalog.clock import Clock
+from catalog.errors import CancelledRunError, NotFoundError
+from catalog.jobs import OPEN, JobState
+from catalog.settings import Settings
+from catalog.store import Catalog
+from ogc_server.processes.papers import Papers
+
+LOGGER = logging.getLogger(__name__)
+_PAUSE = 0.25
+_TIDY_EVERY = 40
+"""Rounds between looking for expired leases and old jobs: 10 s."""
+
+
+class Runner:
+    """The jobs that this server process has started."""
+
+    def __init__(self, settings: Settings, catalog: Catalog, clock: Clock) -> None:
+        self._settings, self._catalog, self._clock = settings, catalog, clock
+        self._papers = Papers(settings)
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
+        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        self._rounds = 0
+
+    def start(self) -> None:
+        """Begin to look for jobs."""
+        if self._settings.processes.workers:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the jobs of this server; they wait for the next one."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        for job_id, child in self._children.items():
+            _kill(child)
+            with suppress(CancelledRunError):
+                self._catalog.jobs.give_back(job_id)
+        self._children.clear()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(_PAUSE):
+            try:
+                self.round()
+            except Exception as error:
+                # the next round tries again; a database that is away must not end the runner
+                LOGGER.error("jobs: %s", type(error).__name__)
+
+    def round(self) -> None:
+        """Look once: children that ended or must end, leases, waiting jobs."""
+        for job_id, child in list(self._children.items()):
+            self._watch(job_id, child)
+        if self._rounds % _TIDY_EVERY == 0:
+            self._tidy()
+        self._rounds += 1
+        free = self._settings.processes.workers - len(self._children)
+        if free > 0 and self._catalog.jobs.waiting():
+            self._begin()
+
+    def _watch(self, job_id: str, child: subprocess.Popen[bytes]) -> None:
+        try:
+            running = self._catalog.jobs.get(job_id).state is JobState.RUNNING
+        except NotFoundError:
+            running = False
+        if child.poll() is None and running:
+            return
+        if running:  # it has ended without a word: killed, out of memory
+            with suppress(CancelledRunError):
+                reason = f"the worker ended with code {child.returncode}"
+                self._catalog.jobs.fail(job_id, code="worker-ended", reason=reason)
+        _kill(child)
+        self._papers.drop(job_id)
+        del self._children[job_id]
+
+    def _tidy(self) -> None:
+        self._catalog.jobs.reap()
+        keep = timedelta(hours=self._settings.processes.keep_hours)
+        self._catalog.jobs.prune(self._clock() - keep)
+        for job_id in self._papers.ids():
+            with suppress(NotFoundError):
+                if self._catalog.jobs.get(job_id).state not in OPEN:
+                    self._papers.drop(job_id)
+
+    def _begin(self) -> None:
+        lease = self._settings.processes.lease_seconds
+        job = self._catalog.jobs.claim(self._worker, lease_seconds=lease)
+        if job is None:
+            return
+        command = [sys.executable, "-m", "ogc_server.processes.worker"]
+        child = subprocess.Popen(command, stdin=subprocess.PIPE)  # noqa: S603 - our own command
+        self._children[job.id] = child
+        handed = {
+            "settings": self._settings.model_dump(mode="json"),
+            "config_dir": str(self._settings.config_dir),
+            "data_dir": str(self._settings.data_dir),
+            "job": job.id,
+        }
+        if child.stdin is not None:
+            with suppress(BrokenPipeError), child.stdin as pipe:  # _watch sees a child that died at once
+                pipe.write(json.dumps(handed).encode())
+
+
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is None:
+        child.kill()
+    child.wait()

@@ -1,0 +1,316 @@
+"""The ministry's questions over HTTP: real Cianjur, invented warehouses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import shapely
+
+from catalog.model import FieldDef, FieldType, LayerSchema, RegionCode
+from catalog.settings import ProcessSettings
+from layers.contract import FeatureBatch
+from ogc_server.processes.registry import PROCESSES
+from tests.ogc_server.conftest import running
+from tests.ogc_server.world import World, desa, make_settings, open_world, points
+
+SCHEME = RegionCode(field="kode", vintage=2025)
+BOUNDARIES = LayerSchema(
+    (FieldDef("kode"), FieldDef("nama")), "MultiPolygon", "EPSG:4326", region_code=SCHEME
+)
+PEOPLE = LayerSchema((FieldDef("kode"), FieldDef("jiwa", FieldType.INTEGER)), region_code=SCHEME)
+STORES = LayerSchema(
+    (FieldDef("nama"), FieldDef("jenis"), FieldDef("status"), FieldDef("beras", FieldType.INTEGER)), "Point"
+)
+EVENTS = LayerSchema(
+    (FieldDef("magnitudo", FieldType.REAL), FieldDef("kedalaman_km", FieldType.REAL)), "Point"
+)
+HERE = {"lon": 107.139, "lat": -6.822}
+
+
+def fill(world: World, data: Path) -> None:
+    """Boundaries, counts, stores, an event; and a layer that is not public."""
+    villages = desa(data)
+    rows = [{"kode": k, "nama": r["nama"]} for k, r in zip(villages.ids, villages.rows, strict=True)]
+    world.publish("batas", BOUNDARIES, FeatureBatch(villages.ids, rows, villages.geometries))
+    counts = [{"kode": kode, "jiwa": 1000 + n} for n, kode in enumerate(villages.ids)]
+    world.publish("jiwa", PEOPLE, FeatureBatch(villages.ids, counts), kind="table")
+    world.publish("jiwa-rahasia", PEOPLE, FeatureBatch(villages.ids, counts), kind="table", access="terbatas")
+    some = points(5)
+    stores = [
+        {"nama": f"Gudang {i}", "jenis": "lumbung", "status": "siap", "beras": int(i)} for i in some.ids
+    ]
+    world.publish("gudang", STORES, FeatureBatch(some.ids, stores, some.geometries), synthetic=True)
+    quake = FeatureBatch(
+        ["cianjur-2022"], [{"magnitudo": 5.6, "kedalaman_km": 11.0}],
+        np.array([shapely.Point(107.05, -6.86)], dtype=object),
+    )  # fmt: skip
+    world.publish("gempa", EVENTS, quake)
+
+
+LAYERS = ProcessSettings(boundaries="batas", facilities="gudang", people="jiwa", events="gempa")
+
+
+@pytest.fixture(scope="module")
+def cianjur(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Iterator[World]:
+    made = open_world(make_settings(tmp_path_factory.mktemp("processes"), processes=LAYERS))
+    fill(made, shared_data)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def door(cianjur: World) -> Iterator[httpx.Client]:
+    with running(cianjur) as url, httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+        yield client
+
+
+def ask(door: httpx.Client, process: str, inputs: Any, **more: Any) -> httpx.Response:
+    return door.post(f"/processes/{process}/execution", json={"inputs": inputs, **more})
+
+
+def answer(door: httpx.Client, process: str, inputs: Any) -> Any:
+    got = ask(door, process, inputs)
+    assert got.status_code == 200, got.text
+    return got.json()
+
+
+@pytest.fixture(scope="module")
+def truth(shared_data: Path) -> FeatureBatch:
+    return desa(shared_data)
+
+
+def inside(truth: FeatureBatch, row: int) -> shapely.Point:
+    assert truth.geometries is not None
+    return shapely.point_on_surface(truth.geometries[row])
+
+
+def test_every_process_is_listed_and_described_in_two_languages(door: httpx.Client) -> None:
+    listed = door.get("/processes").json()["processes"]
+    assert [one["id"] for one in listed] == list(PROCESSES)
+    for one in listed:
+        for lang in ("id", "en"):
+            doc = door.get(f"/processes/{one['id']}", params={"lang": lang}).json()
+            assert doc["jobControlOptions"] == ["sync-execute", "async-execute", "dismiss"]
+            for said in (*doc["inputs"].values(), *doc["outputs"].values()):
+                assert said["title"]
+                assert not said["title"].startswith("process.")
+                assert "$ref" not in json.dumps(said["schema"])
+            assert set(doc["outputs"]) == {"hasil"}
+
+
+def test_the_inputs_have_the_fixed_names(door: httpx.Client) -> None:
+    def names(process: str) -> set[str]:
+        return set(door.get(f"/processes/{process}").json()["inputs"])
+
+    assert names("verifikasi-lokasi") == {"lon", "lat", "kode", "skema", "vintage", "toleransi_m", "titik"}
+    assert names("wilayah-terdampak") >= {"area", "kejadian", "gempa"}
+    assert names("bantuan-terdekat") == {"asal", "jenis", "k"}
+    assert names("alokasi-bantuan") >= {"kebutuhan", "stok", "tujuan_fungsi"}
+    assert names("rekonsiliasi") >= {"a", "b", "kunci", "nilai", "vintage_a", "vintage_b"}
+
+
+def test_a_point_is_verified(door: httpx.Client, truth: FeatureBatch) -> None:
+    place = inside(truth, 7)
+    good = {"lon": place.x, "lat": place.y, "kode": truth.ids[7]}
+    (verdict,) = answer(door, "verifikasi-lokasi", good)
+    assert verdict == {
+        "verdik": "sesuai", "kode_nyata": truth.ids[7], "nama_nyata": truth.rows[7]["nama"], "jarak_m": 0.0,
+    }  # fmt: skip
+    (other,) = answer(door, "verifikasi-lokasi", {**good, "kode": truth.ids[200]})
+    assert other["verdik"] == "tidak_sesuai"
+    assert other["kode_nyata"] == truth.ids[7]
+    assert other["jarak_m"] > 100
+
+
+def test_many_points_are_verified_in_their_order(door: httpx.Client, truth: FeatureBatch) -> None:
+    places = [inside(truth, row) for row in range(50)]
+    titik = [{"lon": p.x, "lat": p.y, "kode": k} for p, k in zip(places, truth.ids, strict=False)]
+    titik.append({"lon": "6°49' LS", "lat": None, "kode": "x"})
+    found = answer(door, "verifikasi-lokasi", {"titik": titik})
+    assert [one["kode_nyata"] for one in found[:50]] == truth.ids[:50]
+    assert {one["verdik"] for one in found[:50]} == {"sesuai"}
+    assert found[50]["verdik"] == "koordinat_tidak_sah"
+
+
+def test_raw_is_the_value_and_document_names_the_output(door: httpx.Client) -> None:
+    inputs = {**HERE, "kode": "32.03.01.2001"}
+    bare = ask(door, "verifikasi-lokasi", inputs, response="raw").json()
+    assert ask(door, "verifikasi-lokasi", inputs, response="document").json() == {"hasil": bare}
+    area = {"area": shapely.geometry.mapping(shapely.Point(107.14, -6.82).buffer(0.01))}
+    bare = ask(door, "wilayah-terdampak", area).json()
+    wrapped = ask(door, "wilayah-terdampak", area, response="document", outputs={"hasil": {}}).json()
+    assert wrapped == {"hasil": {"value": bare}}
+
+
+def test_an_area_hits_desa_and_their_people(door: httpx.Client, truth: FeatureBatch) -> None:
+    assert truth.geometries is not None
+    whole = truth.geometries[3].buffer(0.0001)
+    found = answer(door, "wilayah-terdampak", {"area": {"value": shapely.geometry.mapping(whole)}})
+    hit = {one["kode"]: one for one in found["desa"]}
+    assert hit[truth.ids[3]]["bagian"] == pytest.approx(1, abs=1e-6)
+    assert hit[truth.ids[3]]["jumlah"] == {"jiwa": 1003.0}
+    assert set(found["wilayah"]) == {"kecamatan", "kabkota", "provinsi"}
+
+
+def test_an_earthquake_and_the_event_of_it_hit_the_same(door: httpx.Client) -> None:
+    gempa = {"lon": 107.05, "lat": -6.86, "magnitudo": 5.6, "kedalaman_km": 11}
+    given = answer(door, "wilayah-terdampak", {"gempa": gempa})
+    assert given["desa"]
+    assert "doi:10.1007" in given["sumber_intensitas"]
+    assert answer(door, "wilayah-terdampak", {"kejadian": "cianjur-2022"}) == given
+
+
+def test_the_nearest_stores_come_in_order(door: httpx.Client) -> None:
+    rows = answer(
+        door, "bantuan-terdekat", {"asal": {"type": "Point", "coordinates": [107.12, -6.82]}, "k": 3}
+    )
+    assert [row["urutan"] for row in rows] == [1, 2, 3]
+    assert rows == sorted(rows, key=lambda row: row["jarak_m"])
+    assert rows[0]["id"] == "2"
+    assert rows[0]["jarak"] == "geodesik"
+    codes = answer(door, "bantuan-terdekat", {"asal": ["32.03.01.2001"], "jenis": ["lumbung"], "k": 1})
+    assert len(codes) == 1
+
+
+def test_aid_is_allocated_and_what_is_short_is_told(door: httpx.Client) -> None:
+    inputs = {
+        "kebutuhan": [{"kode": "32.03.01.2001", "item": "beras", "jumlah": 10}],
+        "stok": [{"gudang": "A", "item": "beras", "jumlah": 8, "lon": 107.1, "lat": -6.8}],
+    }
+    plan = answer(door, "alokasi-bantuan", inputs)
+    assert [row["jumlah"] for row in plan["kiriman"]] == [8]
+    assert plan["tidak_terpenuhi"] == [
+        {"item": "beras", "kode": "32.03.01.2001", "jumlah": 2, "alasan": "stok_kurang"}
+    ]
+
+
+def test_a_collection_is_reconciled_with_rows(door: httpx.Client, truth: FeatureBatch) -> None:
+    rows = [{"kode": truth.ids[0], "jiwa": 1000}, {"kode": truth.ids[1], "jiwa": 7}]
+    found = answer(
+        door, "rekonsiliasi", {"a": "jiwa", "b": rows, "kunci": "kode", "nilai": ["jiwa"], "vintage_b": 2025}
+    )
+    assert found["jumlah"] == {"cocok": 1, "hanya_di_a": 358, "nilai_berbeda": 1}
+    assert "cocok" not in {row["kelas"] for row in found["baris"]}
+
+
+def test_an_aggregate_is_always_protected(door: httpx.Client, truth: FeatureBatch) -> None:
+    rows = [{"kode": truth.ids[0], "program": "PKH", "nik": "3203011234567890"}] * 3
+    rows += [{"kode": truth.ids[0], "program": "BPNT"}] * 20
+    got = ask(door, "agregasi", {"data": rows, "menurut": ["program"], "tingkat": ["desa"]})
+    assert got.status_code == 200, got.text
+    assert "3203011234567890" not in got.text
+    cells = {row["program"]: row for row in got.json()["baris"] if row["tingkat"] == "desa"}
+    assert cells["PKH"]["ditekan"] is True
+    assert cells["PKH"]["jumlah"] is None
+    assert ask(door, "agregasi", {"data": rows, "ambang": 1}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("process", "inputs", "where"),
+    [
+        ("verifikasi-lokasi", {"lat": 1, "kode": "x"}, "inputs.lon"),
+        ("verifikasi-lokasi", {**HERE, "kode": "x", "titik": []}, "inputs.titik"),
+        ("verifikasi-lokasi", {"titik": [{**HERE, "kode": "x"}, {"lon": 1, "lat": 2}]}, "inputs.titik.1.kode"),
+        ("verifikasi-lokasi", {**HERE, "kode": "x", "toleransi_m": -1}, "inputs.toleransi_m"),
+        ("verifikasi-lokasi", {**HERE, "kode": "x", "skema": "lain"}, "inputs.skema"),
+        ("verifikasi-lokasi", {**HERE, "kode": "x", "nik": "3203011234567890"}, "inputs.nik"),
+        ("wilayah-terdampak", {}, "inputs.area"),
+        ("wilayah-terdampak", {"kejadian": "a", "area": {"type": "Point"}}, "inputs.kejadian"),
+        ("wilayah-terdampak", {"gempa": {"lon": 1, "lat": 2, "magnitudo": 99, "kedalaman_km": 1}},
+         "inputs.gempa.magnitudo"),
+        ("bantuan-terdekat", {"k": 1}, "inputs.asal"),
+        ("bantuan-terdekat", {"asal": ["32.03.01.2001"], "k": 0}, "inputs.k"),
+        ("bantuan-terdekat", {"asal": {"href": "http://10.0.0.1/x"}}, "inputs.asal"),
+        ("alokasi-bantuan", {"kebutuhan": [{"kode": "99.99.99.9999", "item": "b", "jumlah": 1}],
+                             "stok": [{"gudang": "A", "item": "b", "jumlah": 1}]}, "inputs.kebutuhan.0.kode"),
+        ("rekonsiliasi", {"a": [{"kode": "1"}], "b": "jiwa", "kunci": "kode", "nilai": ["x"]}, "inputs.a"),
+        ("statistik-zonal", {}, "inputs.raster"),
+    ],
+)  # fmt: skip
+def test_a_wrong_input_is_named(door: httpx.Client, process: str, inputs: Any, where: str) -> None:
+    got = ask(door, process, inputs)
+    assert got.status_code == 400, got.text
+    assert got.json()["where"] == where
+    assert "3203011234567890" not in got.text
+
+
+@pytest.mark.parametrize(
+    "body", ["[]", "1", "", "{", '{"inputs": []}', '{"inputs": {}, "outputs": {"x": {}}}']
+)
+def test_a_body_that_is_no_request_is_refused(door: httpx.Client, body: str) -> None:
+    got = door.post(
+        "/processes/agregasi/execution", content=body, headers={"Content-Type": "application/json"}
+    )
+    assert got.status_code == 400
+    assert got.headers["content-type"] == "application/problem+json"
+
+
+def test_nobody_is_called_back(door: httpx.Client) -> None:
+    subscriber = {"successUri": "http://127.0.0.1:9/x"}
+    got = ask(door, "verifikasi-lokasi", {**HERE, "kode": "x"}, subscriber=subscriber)
+    assert (got.status_code, got.json()["where"]) == (400, "subscriber")
+
+
+def test_what_is_not_public_can_not_be_reconciled(door: httpx.Client) -> None:
+    got = ask(door, "rekonsiliasi", {"a": "jiwa-rahasia", "b": "jiwa", "kunci": "kode"})
+    assert got.status_code == 404
+
+
+def test_an_unknown_process_has_the_type_of_the_standard(door: httpx.Client) -> None:
+    for got in (door.get("/processes/tidak-ada"), ask(door, "tidak-ada", {})):
+        assert got.status_code == 404
+        assert got.json()["type"].endswith("/ogcapi-processes-1/1.0/no-such-process")
+    assert door.get("/processes/agregasi/execution").status_code == 405
+
+
+def test_a_missing_layer_is_said_with_its_setting(client: httpx.Client) -> None:
+    got = ask(client, "verifikasi-lokasi", {**HERE, "kode": "32.03.01.2001"})
+    assert got.status_code == 503
+    assert "processes.boundaries" in got.json()["hint"]
+
+
+def test_a_new_version_of_the_boundaries_is_asked(
+    fresh: World, shared_data: Path, truth: FeatureBatch
+) -> None:
+    fresh.settings.processes = LAYERS
+    fill(fresh, shared_data)
+    place = inside(truth, 0)
+    question = {"lon": place.x, "lat": place.y, "kode": truth.ids[0]}
+    with running(fresh) as url, httpx.Client(base_url=url, timeout=60, trust_env=False) as door:
+        assert answer(door, "verifikasi-lokasi", question)[0]["nama_nyata"] == truth.rows[0]["nama"]
+        renamed = [{"kode": kode, "nama": "Baru"} for kode in truth.ids]
+        fresh.publish("batas", BOUNDARIES, FeatureBatch(truth.ids, renamed, truth.geometries))
+        for _ in range(100):
+            name = answer(door, "verifikasi-lokasi", question)[0]["nama_nyata"]
+            if name == "Baru":
+                break
+        assert name == "Baru"
+
+
+@pytest.mark.parametrize("lang", ["id", "en"])
+def test_the_form_works_without_javascript(door: httpx.Client, truth: FeatureBatch, lang: str) -> None:
+    page = door.get("/processes/verifikasi-lokasi", params={"f": "html", "lang": lang})
+    assert page.status_code == 200
+    action = page.text.split('<form method="post" action="')[1].split('"')[0].replace("&amp;", "&")
+    place = inside(truth, 4)
+    fields = {"lon": str(place.x), "lat": str(place.y), "kode": truth.ids[4], "titik": "", "skema": ""}
+    got = door.post(action, data=fields, headers={"Accept": "text/html"})
+    assert got.status_code == 200, got.text
+    assert "sesuai" in got.text
+    assert truth.rows[4]["nama"] in got.text
+    wrong = door.post(action, data={**fields, "lon": ""}, headers={"Accept": "text/html"})
+    assert wrong.status_code == 400
+    assert wrong.headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.parametrize("process", list(PROCESSES))
+def test_every_process_has_a_page_with_a_form(door: httpx.Client, process: str) -> None:
+    page = door.get(f"/processes/{process}", headers={"Accept": "text/html"}).text
+    assert "<form" in page
+    assert "process." not in page
