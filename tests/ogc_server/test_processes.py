@@ -10,11 +10,16 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import rasterio
 import shapely
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rasterio.transform import from_origin
 
-from catalog.model import FieldDef, FieldType, LayerSchema, RegionCode
+from catalog.model import DatasetRecord, FieldDef, FieldType, LayerSchema, Localized, RegionCode
 from catalog.settings import ProcessSettings
 from layers.contract import FeatureBatch
+from layers.raster import write_cog
 from ogc_server.processes.registry import PROCESSES
 from tests.ogc_server.conftest import running
 from tests.ogc_server.world import World, desa, make_settings, open_world, points
@@ -211,6 +216,50 @@ def test_an_aggregate_is_always_protected(door: httpx.Client, truth: FeatureBatc
     assert ask(door, "agregasi", {"data": rows, "ambang": 1}).status_code == 400
 
 
+def publish_raster(world: World, folder: Path) -> None:
+    """A raster that is 1 west of 107 degrees E and 3 east of it."""
+    pixels = np.where(np.arange(300) < 150, 1.0, 3.0).astype("float32") * np.ones((300, 1), "float32")
+    made = folder / "bahaya.tif"
+    place = from_origin(106.25, -6.25, 0.005, 0.005)
+    shape = {
+        "width": 300,
+        "height": 300,
+        "count": 1,
+        "dtype": "float32",
+        "crs": "EPSG:4326",
+        "transform": place,
+    }
+    with rasterio.open(made, "w", driver="GTiff", **shape) as file:
+        file.write(pixels, 1)
+    info = write_cog(made, world.settings.data_dir / "layers", "bahaya", 1, "")
+    said = DatasetRecord(title=Localized(id="Bahaya"), produsen_data="uji")
+    world.catalog.datasets.put(
+        "bahaya", source_id="uji", remote_id="b", kind="raster", record=said, run_id=""
+    )
+    world.catalog.versions.register(info)
+    world.catalog.versions.make_current("bahaya", 1, by="tests")
+
+
+def test_a_raster_is_summed_up_per_desa(
+    fresh: World, shared_data: Path, tmp_path: Path, truth: FeatureBatch
+) -> None:
+    fresh.settings.processes = LAYERS
+    fill(fresh, shared_data)
+    publish_raster(fresh, tmp_path)
+    assert truth.geometries is not None
+    west = next(n for n, shape in enumerate(truth.geometries) if shape.bounds[2] < 106.99)
+    east = next(n for n, shape in enumerate(truth.geometries) if shape.bounds[0] > 107.01)
+    with running(fresh) as url, httpx.Client(base_url=url, timeout=60, trust_env=False) as door:
+        codes = [truth.ids[west], truth.ids[east]]
+        inputs = {"raster": "bahaya", "kode": codes, "batas_kelas": [0, 2, 4]}
+        rows = {row["kode"]: row for row in answer(door, "statistik-zonal", inputs)}
+        assert rows[codes[0]]["rata_rata"] == pytest.approx(1)
+        assert rows[codes[1]]["rata_rata"] == pytest.approx(3)
+        assert rows[codes[1]]["kelas_2_4"] == pytest.approx(1)
+        assert len(answer(door, "statistik-zonal", {"raster": "bahaya", "kode": ["32.03"]})) == 360
+        assert ask(door, "statistik-zonal", {"raster": "batas"}).status_code == 404
+
+
 @pytest.mark.parametrize(
     ("process", "inputs", "where"),
     [
@@ -314,3 +363,58 @@ def test_every_process_has_a_page_with_a_form(door: httpx.Client, process: str) 
     page = door.get(f"/processes/{process}", headers={"Accept": "text/html"}).text
     assert "<form" in page
     assert "process." not in page
+
+
+_LEAF = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=6),
+    st.sampled_from(["kode", "jiwa", "batas", "gudang", "gempa", "32.03.01.2001", "3203", "2025", "lumbung"]),
+)  # fmt: skip
+_GEOMETRY = st.fixed_dictionaries(
+    {"type": st.sampled_from(["Point", "Polygon", "MultiPolygon", "GeometryCollection", "Feature", "FeatureCollection"])},
+    optional={
+        "coordinates": st.one_of(
+            st.recursive(st.floats(-200, 200), lambda inner: st.lists(inner, max_size=4), max_leaves=12),
+            st.just([[[107, -7], [108, -7], [108, -6], [107, -7]]]), st.just([107.1, -6.8]),
+        ),
+        "geometry": st.sampled_from([None, 1, {"type": "Point", "coordinates": [107.1, -6.8]}]),
+        "features": st.sampled_from([None, [], [None], [{"type": "Feature", "geometry": None}], 3]),
+        "geometries": st.sampled_from([[], [{"type": "Point", "coordinates": []}], None]),
+        "properties": st.sampled_from([None, [], "x", {"kelas": 3}]),
+    },
+)  # fmt: skip
+_ANY = st.recursive(
+    st.one_of(_LEAF, _GEOMETRY),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(["lon", "lat", "kode", "item", "jumlah", "gudang", "a", "b", "magnitudo", "kedalaman_km"]),
+            inner, max_size=4,
+        ),
+    ),
+    max_leaves=6,
+)  # fmt: skip
+
+
+_GOOD: dict[str, dict[str, Any]] = {
+    "verifikasi-lokasi": {**HERE, "kode": "32.03.01.2001"},
+    "bantuan-terdekat": {"k": 2},
+    "alokasi-bantuan": {
+        "kebutuhan": [{"kode": "32.03.01.2001", "item": "b", "jumlah": 3}],
+        "stok": [{"gudang": "A", "item": "b", "jumlah": 2, "lon": 107.1, "lat": -6.8}],
+    },
+    "rekonsiliasi": {"a": "jiwa", "b": [{"kode": "32.03.01.2001", "jiwa": 3}], "kunci": "kode"},
+    "agregasi": {"data": [{"kode": "32.03.01.2001", "jiwa": 3}]},
+}
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_no_inputs_are_a_server_error(door: httpx.Client, data: st.DataObject) -> None:
+    process = data.draw(st.sampled_from(list(PROCESSES)))
+    names = list(PROCESSES[process].model.model_fields)
+    changed = data.draw(st.dictionaries(st.sampled_from(names), st.one_of(_GEOMETRY, _ANY), max_size=2))
+    inputs = {**data.draw(st.sampled_from([_GOOD.get(process, {}), {}])), **changed}
+    got = ask(door, process, inputs)
+    assert got.status_code in (200, 400, 404), (process, inputs, got.text)
+    if got.status_code != 200:
+        assert got.headers["content-type"] == "application/problem+json"
