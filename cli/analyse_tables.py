@@ -171,7 +171,7 @@ def zonal_command(
         info = app.catalog.versions.current(raster)
         if info is None or info.kind != "raster":
             raise NotFoundError(raster, where="raster")
-        path = open_raster(info, app.settings.data_dir)
+        path = open_raster(info, app.settings.data_dir / "layers")
     found, crs = _zones(app, zones, code, layer)
     table = zonal_table(zonal(found, path, band=band, crs=crs, breaks=breaks), breaks)
     _give(app, table, table.column_names, out)
