@@ -346,7 +346,9 @@ def test_a_new_version_of_the_boundaries_is_asked(
 def test_the_form_works_without_javascript(door: httpx.Client, truth: FeatureBatch, lang: str) -> None:
     page = door.get("/processes/verifikasi-lokasi", params={"f": "html", "lang": lang})
     assert page.status_code == 200
-    action = page.text.split('<form method="post" action="')[1].split('"')[0].replace("&amp;", "&")
+    action = (
+        page.text.split('<form class="ask" method="post" action="')[1].split('"')[0].replace("&amp;", "&")
+    )
     place = inside(truth, 4)
     fields = {"lon": str(place.x), "lat": str(place.y), "kode": truth.ids[4], "titik": "", "skema": ""}
     got = door.post(action, data=fields, headers={"Accept": "text/html"})
