@@ -6,6 +6,7 @@ Only layers that anybody may see are ever opened: the answers are public.
 from __future__ import annotations
 
 import fcntl
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -53,6 +54,7 @@ class Desk:
         # one point is answered in microseconds and must not wait for a national overlay
         self._held = {name: _Held(threading.Lock()) for name in ("point", "area", "facilities", "people")}
         self._rules: dict[tuple[object, ...], Rujukan] = {}
+        self._vintages: dict[tuple[int, Scheme], frozenset[int]] = {}
 
     def layer(self, snapshot: Snapshot, key: str) -> VersionInfo:
         """Return the current version of the layer that the setting `processes.<key>` names."""
@@ -94,6 +96,8 @@ class Desk:
         self, snapshot: Snapshot, index: DesaIndex, skema: Scheme | None, vintage: int | None
     ) -> Rujukan:
         """Return what the catalog knows of codes of a scheme and vintage."""
+        if vintage is not None and vintage not in self._years(snapshot, skema or index.info.skema):
+            vintage = 0  # nothing is known of it; all such years share one answer
         key = (snapshot.generation, index.info.version, skema, vintage)
         found = self._rules.get(key)
         if found is None:
@@ -101,6 +105,15 @@ class Desk:
                 self._rules.clear()
             found = reference_for(self.catalog.regions, index, skema=skema, vintage=vintage)
             self._rules[key] = found
+        return found
+
+    def _years(self, snapshot: Snapshot, skema: Scheme) -> frozenset[int]:
+        key = (snapshot.generation, skema)
+        found = self._vintages.get(key)
+        if found is None:
+            found = frozenset(self.catalog.regions.vintages(skema))
+            kept = {known: years for known, years in self._vintages.items() if known[0] == key[0]}
+            self._vintages = {**kept, key: found}
         return found
 
     def table(
@@ -157,7 +170,17 @@ class Desk:
         with (root / f"{reader.info.layer_id}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # the workers of a server build it once
             columns = BoundaryColumns(chosen.boundary_code, chosen.boundary_name)
-            return index_of_reader(reader, folder, columns, cells=False)
+            made = index_of_reader(reader, folder, columns, cells=False)
+            _drop_old(root, reader.info)
+            return made
+
+
+def _drop_old(root: Path, info: VersionInfo) -> None:
+    """Delete the indexes of older versions but the last, which other workers may still ask."""
+    for folder in root.glob(f"{info.layer_id}-v*"):
+        number = folder.name.removeprefix(f"{info.layer_id}-v")
+        if number.isdecimal() and int(number) < info.version - 1:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True)

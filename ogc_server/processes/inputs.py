@@ -5,6 +5,7 @@ Messages never repeat a value: what is asked may tell of persons.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,6 +15,7 @@ from catalog.model import Scheme
 from ogc_server.errors import ParameterError
 
 MAX_POINTS = 10_000
+MAX_PAIRS = 5_000_000
 _MAX_ROWS = 200_000
 
 type GeoJson = dict[str, Any]
@@ -155,6 +157,12 @@ class AlokasiBantuan(Inputs):
     tujuan_fungsi: Literal["adil", "jarak"] = "adil"
     biaya: list[Biaya] | None = Field(default=None, max_length=_MAX_ROWS)
     maks_biaya: float | None = Field(default=None, ge=0)
+
+    def check(self) -> None:
+        """Refuse what would not fit in memory: warehouses times desa, summed over the items."""
+        stocks = Counter(one.item for one in self.stok)
+        if sum(stocks[one.item] for one in self.kebutuhan) > MAX_PAIRS:
+            raise ParameterError("process.input.large", "inputs.kebutuhan", most=MAX_PAIRS)
 
 
 class Nilai(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,14 @@ def test_raw_is_the_value_and_document_names_the_output(door: httpx.Client) -> N
     assert wrapped == {"hasil": {"value": bare}}
 
 
+def test_codes_of_many_unknown_years_cost_no_more_than_one(door: httpx.Client) -> None:
+    titik = [{**HERE, "kode": "32.03.01.2001", "vintage": 1900 + n} for n in range(1000)]
+    began = time.perf_counter()
+    found = answer(door, "verifikasi-lokasi", {"titik": titik})
+    assert time.perf_counter() - began < 10
+    assert {one["verdik"] for one in found} == {found[0]["verdik"]}
+
+
 def test_an_area_hits_desa_and_their_people(door: httpx.Client, truth: FeatureBatch) -> None:
     assert truth.geometries is not None
     whole = truth.geometries[3].buffer(0.0001)
@@ -278,6 +287,8 @@ def test_a_raster_is_summed_up_per_desa(
         ("bantuan-terdekat", {"asal": {"href": "http://10.0.0.1/x"}}, "inputs.asal"),
         ("alokasi-bantuan", {"kebutuhan": [{"kode": "99.99.99.9999", "item": "b", "jumlah": 1}],
                              "stok": [{"gudang": "A", "item": "b", "jumlah": 1}]}, "inputs.kebutuhan.0.kode"),
+        ("alokasi-bantuan", {"kebutuhan": [{"kode": "x", "item": "b", "jumlah": 1}] * 5001,
+                             "stok": [{"gudang": "A", "item": "b", "jumlah": 1}] * 1000}, "inputs.kebutuhan"),
         ("rekonsiliasi", {"a": [{"kode": "1"}], "b": "jiwa", "kunci": "kode", "nilai": ["x"]}, "inputs.a"),
         ("statistik-zonal", {}, "inputs.raster"),
     ],
