@@ -24,6 +24,7 @@ from shapely.geometry import shape
 
 from catalog.config import load_sources
 from catalog.model import RunState
+from catalog.runs import Run
 from catalog.sources import SourceConfig
 from harvesters.sample.generate import generate
 from harvesters.sample.land import make_land
@@ -224,13 +225,22 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 SOURCES = [source for source in load_sources(CONFIG) if source.synthetic]
 
 
+def at(upstream: str, source: SourceConfig) -> SourceConfig:
+    """Return the source with its upstream where this test run has it."""
+    return source.model_copy(update={"url": source.url.replace("http://127.0.0.1:8765", upstream)})
+
+
+@pytest.fixture(scope="module")
+def runs(world: World, upstream: str) -> dict[str, Run]:
+    """Every sample source harvested once."""
+    return {source.id: world.harvest(at(upstream, source)) for source in SOURCES}
+
+
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.id)
 def test_every_sample_source_is_harvested_and_is_unchanged_the_second_time(
-    source: SourceConfig, world: World, upstream: str
+    source: SourceConfig, world: World, runs: dict[str, Run], upstream: str
 ):
-    if source.url.startswith("http://127.0.0.1:8765/"):
-        source = source.model_copy(update={"url": source.url.replace("http://127.0.0.1:8765", upstream)})
-    run = world.harvest(source)
+    run = runs[source.id]
     assert run.state is RunState.OK, (run.reason, world.catalog.runs.errors(run.id))
     assert run.counts.failed == run.counts.repaired == 0
     for layer in source.layers:
@@ -240,9 +250,10 @@ def test_every_sample_source_is_harvested_and_is_unchanged_the_second_time(
         assert "sintetis" in dataset.record.lineage
         assert "(contoh sintetis)" in dataset.record.title.id
         assert "synthetic" in dataset.record.title.en
-    assert world.harvest(source).state is RunState.UNCHANGED
+    assert world.harvest(at(upstream, source)).state is RunState.UNCHANGED
 
 
+@pytest.mark.usefixtures("runs")
 def test_the_sample_codes_are_a_reference_of_a_year_that_no_real_list_has(world: World):
     assert world.catalog.regions.vintages("kemendagri") == [2099]
     desa = world.catalog.regions.get("kemendagri", 2099, "99.01.01.1001")
@@ -254,6 +265,7 @@ def test_one_source_at_least_comes_over_http():
     assert any(source.type == "arcgis" for source in SOURCES)
 
 
+@pytest.mark.usefixtures("runs")
 def test_what_is_served_is_what_was_generated(world: World, sample: Path):
     rows = world.rows("contoh-batas-desa")
     assert len(rows) == 80
