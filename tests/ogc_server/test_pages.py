@@ -161,3 +161,22 @@ def test_every_control_and_picture_has_a_name(page: Page, base: str, path: str) 
         }).map(e => e.outerHTML.slice(0, 120))"""
     )
     assert nameless == []
+
+
+def test_titles_in_a_table_keep_their_words_whole_on_a_phone(browser: Browser, base: str) -> None:
+    context = browser.new_context(viewport={"width": 360, "height": 740})
+    page = context.new_page()
+    page.goto(f"{base}/collections?f=html&lang=id", wait_until="networkidle")
+    broken = page.evaluate(
+        """() => [...document.querySelectorAll('tbody th a')].filter(link => {
+            const text = link.firstChild;
+            return [...text.data.matchAll(/\\S+/g)].some(word => {
+                const range = document.createRange();
+                range.setStart(text, word.index);
+                range.setEnd(text, word.index + word[0].length);
+                return range.getClientRects().length > 1;
+            });
+        }).map(link => link.textContent)"""
+    )
+    context.close()
+    assert broken == []
