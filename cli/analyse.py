@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +14,18 @@ import orjson
 from analysis.affected import Dampak, affected_by_area, affected_by_earthquake
 from analysis.earthquake import Gempa
 from analysis.inputs import (
-    BoundaryColumns,
     aggregates_of,
     facilities_of,
     geometry_of,
     hazards_of,
-    index_of_file,
-    index_of_reader,
-    reference_for,
     region_names,
 )
-from analysis.lookup import DesaIndex
 from analysis.nearest import Asal, FacilityIndex, origins_of_codes, origins_of_geometry
-from analysis.verify_batch import Kolom
-from analysis.verify_register import Tugas, verify_register
-from catalog.errors import NotFoundError, QueryError, RecordError
-from catalog.model import Scheme
+from catalog.errors import QueryError, RecordError
+from cli.analyse_boundaries import boundary_index, boundary_options, reader_of
 from cli.analyse_tables import ANALYSE_COMMANDS
+from cli.analyse_verify import verify_command
 from cli.app import App, Command, Group, json_option, pass_app
-from cli.signals import stop_event
-from layers.contract import LayerReader
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _SHOWN = (
@@ -46,92 +38,6 @@ _SHOWN = (
 @click.group(cls=Group)
 def analyse() -> None:
     """The ministry's questions."""
-
-
-def boundary_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that name the boundaries."""
-    for option in (
-        click.option("--boundary-vintage", type=int),
-        click.option("--boundary-scheme", type=click.Choice(["kemendagri", "bps"])),
-        click.option("--boundary-name", default=""),
-        click.option("--boundary-code", default=""),
-        click.option("--boundaries", required=True, metavar="DATASET|FILE.parquet"),
-    ):
-        function = option(function)
-    return function
-
-
-def boundary_index(app: App, given: dict[str, Any], *, cells: bool = False) -> DesaIndex:
-    """Open the index of the boundaries that the options name; built on first use, kept in the data folder."""
-    name = given["boundaries"]
-    columns = BoundaryColumns(
-        given["boundary_code"], given["boundary_name"], given["boundary_scheme"], given["boundary_vintage"]
-    )
-    folder = app.data_dir / "analysis" / Path(name).stem
-    if name.endswith(".parquet"):
-        return index_of_file(Path(name), folder, columns, cells=cells)
-    return index_of_reader(reader_of(app, name), folder, columns, cells=cells)
-
-
-def reader_of(app: App, dataset_id: str) -> LayerReader:
-    """Open the current version of a dataset; NotFoundError when it has none."""
-    info = app.catalog.versions.current(dataset_id)
-    if info is None:
-        raise NotFoundError(app.text("cli.analyse.no-version", id=dataset_id), where=dataset_id)
-    return app.store.reader(info)
-
-
-@analyse.command("verify", cls=Command)
-@click.argument("register", type=_FILE)
-@click.option("--lon", default="lon", show_default=True)
-@click.option("--lat", default="lat", show_default=True)
-@click.option("--code", default="kode", show_default=True)
-@click.option("--keep", multiple=True)
-@click.option("--scheme", type=click.Choice(["kemendagri", "bps"]))
-@click.option("--vintage", type=int)
-@click.option("--tolerance", type=float, default=100.0, show_default=True)
-@boundary_options
-@click.option("--out", type=_FILE, required=True)
-@click.option("--engine", type=click.Choice(["local"]), default="local", show_default=True)
-@click.option("--workers", type=click.IntRange(0), default=0)
-@json_option
-@pass_app
-def verify(
-    app: App,
-    /,
-    register: Path,
-    lon: str,
-    lat: str,
-    code: str,
-    keep: tuple[str, ...],
-    scheme: Scheme | None,
-    vintage: int | None,
-    tolerance: float,
-    out: Path,
-    engine: str,
-    workers: int,
-    **boundaries: Any,
-) -> None:
-    """Verify a register file; run again after a stop to go on. `engine` is `local`, the only one so far."""
-    for path in (register, out):
-        if path.suffix.lower() not in {".csv", ".parquet"}:
-            raise QueryError(app.text("cli.analyse.verify.format", name=path.name), where=path.name)
-    index = boundary_index(app, boundaries, cells=True)
-    rules = reference_for(app.catalog.regions, index, skema=scheme, vintage=vintage)
-    columns = Kolom(lon, lat, code, keep)
-    job = Tugas(register, out, index.folder, columns, scheme, vintage, tolerance, rules, workers)
-    with stop_event() as stop:
-        summary = verify_register(
-            job, progress=lambda rows: app.say("cli.analyse.verify.progress", rows=rows), stop=stop.is_set
-        )
-    if summary is None:
-        app.say("cli.analyse.verify.stopped")
-        raise SystemExit(3)
-    counts = [{"verdict": name, "rows": count} for name, count in summary.per_verdict().items() if count]
-    app.show(counts, ("verdict", "rows"))
-    if summary.unreadable:
-        app.say("cli.analyse.verify.unreadable", count=summary.unreadable)
-    app.say("cli.analyse.verify.done", rows=summary.rows, out=out, summary=job.summary)
 
 
 @analyse.command("affected", cls=Command)
@@ -267,7 +173,7 @@ def _numbers(text: str, count: int, where: str) -> list[float]:
     return found
 
 
-for _command in ANALYSE_COMMANDS:
+for _command in (verify_command, *ANALYSE_COMMANDS):
     analyse.add_command(_command)
 
 COMMANDS = [analyse]
