@@ -10,10 +10,10 @@ import orjson
 
 from catalog.errors import SatuDataError
 from catalog.messages import text
+from ogc_server.processes.definition import OUTPUT, Process
 from ogc_server.processes.desk import Bench
 from ogc_server.processes.errors import ProcessFailedError
 from ogc_server.processes.inputs import Inputs
-from ogc_server.processes.registry import OUTPUT, Process
 
 LOGGER = logging.getLogger(__name__)
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY

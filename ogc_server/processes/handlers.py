@@ -10,11 +10,12 @@ from ogc_server.ask import Ask
 from ogc_server.links import OGC_REL, document, link
 from ogc_server.negotiation import HTML_OFFER, JSON, JSON_OFFER
 from ogc_server.parameters import COMMON, Param
+from ogc_server.processes.definition import Process
 from ogc_server.processes.desk import Bench
 from ogc_server.processes.execute import shaped, work_on
 from ogc_server.processes.job_handlers import accepted
 from ogc_server.processes.reading import Execution, read_execution
-from ogc_server.processes.registry import PROCESSES, Process, find
+from ogc_server.processes.registry import PROCESSES, find
 from ogc_server.service import Service
 from ogc_server.service import document as answer_document
 from ogc_server.snapshot import Snapshot

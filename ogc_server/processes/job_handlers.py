@@ -16,11 +16,11 @@ from ogc_server.errors import ParameterError
 from ogc_server.links import OGC_REL, document, link
 from ogc_server.negotiation import HTML_OFFER, JSON, JSON_OFFER
 from ogc_server.parameters import COMMON, DATETIME, NUMBER, OFFSET, Param, limit, names
+from ogc_server.processes.definition import Process
 from ogc_server.processes.errors import DismissedError, JobFailedError, NoSuchJobError, ResultNotReadyError
 from ogc_server.processes.execute import shaped
 from ogc_server.processes.papers import Papers
 from ogc_server.processes.reading import Execution
-from ogc_server.processes.registry import Process
 from ogc_server.service import Service
 from ogc_server.service import document as answer_document
 from ogc_server.snapshot import Snapshot

@@ -12,8 +12,8 @@ import orjson
 from ogc_server.ask import Ask
 from ogc_server.errors import ParameterError
 from ogc_server.negotiation import JSON
+from ogc_server.processes.definition import OUTPUT, Process
 from ogc_server.processes.inputs import Inputs, checked
-from ogc_server.processes.registry import OUTPUT, Process
 
 FORM = "application/x-www-form-urlencoded"
 _KNOWN = {"inputs", "outputs", "response", "subscriber", "mode", "id"}

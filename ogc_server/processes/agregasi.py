@@ -1,0 +1,65 @@
+"""agregasi (U1): counts and shares per region, always with disclosure control."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import pyarrow as pa
+from pydantic import Field
+
+from analysis.aggregate import Question, aggregate
+from analysis.disclosure import Disclosure
+from catalog.codes import LEVELS, Level
+from catalog.model import Scheme
+from ogc_server.processes.definition import ROWS, Process, object_of
+from ogc_server.processes.desk import Bench
+from ogc_server.processes.inputs import MAX_ROWS, Inputs, Row
+from ogc_server.processes.rows import table_of
+
+
+class Agregasi(Inputs):
+    """Rows of a register extract (only the declared columns are read) or a public collection."""
+
+    data: str | Annotated[list[Row], Field(min_length=1, max_length=MAX_ROWS)]
+    kode: str = "kode"
+    menurut: list[str] = Field(default_factory=list, max_length=3)
+    irisan: str | None = None
+    bobot: str | None = None
+    skema: Scheme = "kemendagri"
+    tingkat: list[Level] = Field(default_factory=lambda: list(LEVELS), min_length=1)
+    ambang: int = Field(default=5, ge=5, le=1000)
+    pembulatan: int = Field(default=1, ge=1, le=1000)
+
+
+def agregasi(bench: Bench, inputs: Agregasi) -> dict[str, Any]:
+    """Return counts per region, always with disclosure control: what leaves here is public."""
+    question = Question(
+        inputs.kode, tuple(inputs.menurut), inputs.irisan, inputs.bobot, inputs.skema, tuple(inputs.tingkat)
+    )
+    if isinstance(inputs.data, str):
+        table, _ = bench.desk.table(bench.snapshot, inputs.data, question.columns(), "data")
+    else:
+        table = table_of(inputs.data, question.columns(), "data")
+    texts = [name for name in question.columns() if name != inputs.bobot]
+    for name in texts:
+        place = table.column_names.index(name)
+        cells = [None if v is None else str(v) for v in table[name].to_pylist()]
+        table = table.set_column(place, name, pa.array(cells, pa.string()))
+    rules = Disclosure(inputs.ambang, rounding=inputs.pembulatan)
+    found = aggregate(
+        table,
+        question,
+        access="publik",
+        disclosure=rules,
+        progress=lambda rows: bench.report(rows, len(table)),
+    )
+    return {
+        "baris": found.table.to_pylist(), "dibaca": found.rows, "tanpa_wilayah": found.without_region,
+        "ditekan": found.suppressed, "ambang": inputs.ambang, "pembulatan": inputs.pembulatan,
+    }  # fmt: skip
+
+
+PROCESS = Process(
+    "agregasi", Agregasi, agregasi, object_of(baris=ROWS, dibaca={"type": "integer"}),
+    {"data": '[{"kode": "32.03.01.2001", "program": "PKH"}]', "menurut": '["program"]'},
+)  # fmt: skip

@@ -1,0 +1,43 @@
+"""bantuan-terdekat (U6): the nearest facilities to points, areas or desa."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from analysis.inputs import geometry_of
+from analysis.nearest import origins_of_codes, origins_of_geometry
+from catalog.errors import QueryError
+from ogc_server.processes.definition import ROWS, Process
+from ogc_server.processes.desk import Bench
+from ogc_server.processes.inputs import MAX_POINTS, GeoJson, Inputs
+
+
+class BantuanTerdekat(Inputs):
+    """From where, which kinds, how many."""
+
+    asal: GeoJson | Annotated[list[str], Field(min_length=1, max_length=MAX_POINTS)]
+    jenis: list[str] = Field(default_factory=list, max_length=100)
+    k: int = Field(default=3, ge=1, le=1000)
+
+
+def bantuan_terdekat(bench: Bench, inputs: BantuanTerdekat) -> list[dict[str, Any]]:
+    """Return the nearest facilities of each origin, one row each."""
+    facilities = bench.desk.facilities(bench.snapshot)
+    if isinstance(inputs.asal, dict):
+        origins = origins_of_geometry(geometry_of(inputs.asal))
+    else:
+        with bench.desk.desa(bench.snapshot, "area") as index:
+            origins = origins_of_codes(index, inputs.asal)
+    for one in origins:
+        if not (-180 <= one.lon <= 180 and -90 <= one.lat <= 90):
+            raise QueryError("the geometry is not in degrees of longitude and latitude", where="asal")
+    answers = facilities.nearest(origins, k=inputs.k, jenis=inputs.jenis)
+    return [one.as_dict() for found in answers for one in found]
+
+
+PROCESS = Process(
+    "bantuan-terdekat", BantuanTerdekat, bantuan_terdekat, ROWS,
+    {"asal": '{"type": "Point", "coordinates": [107.139, -6.822]}'},
+)  # fmt: skip

@@ -1,0 +1,86 @@
+"""verifikasi-lokasi (U8): does a point lie in the desa of its claimed code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from analysis.verify import verify_point
+from catalog.model import Scheme
+from ogc_server.errors import ParameterError
+from ogc_server.processes.definition import NUMBER, TEXT, Process, object_of
+from ogc_server.processes.desk import Bench
+from ogc_server.processes.inputs import MAX_POINTS, Inputs, Year
+
+_STEP = 500
+
+
+class Titik(BaseModel):
+    """One point and what is claimed of it."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    lon: float | str | None
+    lat: float | str | None
+    kode: str | int
+    skema: Scheme | None = None
+    vintage: Year | None = None
+    toleransi_m: float = Field(default=100, ge=0, le=100_000)
+
+
+class VerifikasiLokasi(Inputs):
+    """One point, or a list of points."""
+
+    lon: float | str | None = None
+    lat: float | str | None = None
+    kode: str | int | None = None
+    skema: Scheme | None = None
+    vintage: Year | None = None
+    toleransi_m: float = Field(default=100, ge=0, le=100_000)
+    titik: list[Titik] | None = Field(default=None, min_length=1, max_length=MAX_POINTS)
+
+    def check(self) -> None:
+        """Demand the three fields of a single point, or `titik` alone."""
+        if self.titik is None:
+            for name in ("lon", "lat", "kode"):
+                if name not in self.model_fields_set:
+                    raise ParameterError("process.input.missing", f"inputs.{name}")
+            if self.kode is None:
+                raise ParameterError("process.input.missing", "inputs.kode")
+        elif self.model_fields_set & {"lon", "lat", "kode"}:
+            raise ParameterError("process.input.one", "inputs.titik", names="titik, lon + lat + kode")
+
+    def points(self) -> list[Titik]:
+        """Return the points; what stands beside `titik` is the default of each."""
+        if self.titik is not None:
+            shared = {name: getattr(self, name) for name in ("skema", "vintage", "toleransi_m")}
+            return [
+                one.model_copy(update={k: v for k, v in shared.items() if k not in one.model_fields_set})
+                for one in self.titik
+            ]
+        return [Titik(**{name: getattr(self, name) for name in Titik.model_fields})]
+
+
+def verifikasi_lokasi(bench: Bench, inputs: VerifikasiLokasi) -> list[dict[str, Any]]:
+    """Return one verdict per point, in their order."""
+    points = inputs.points()
+    found = []
+    with bench.desk.desa(bench.snapshot, "point" if len(points) == 1 else "area") as index:
+        for number, one in enumerate(points):
+            rules = bench.desk.rules(bench.snapshot, index, one.skema, one.vintage)
+            verdict = verify_point(
+                index, one.lon, one.lat, one.kode, skema=one.skema, vintage=one.vintage,
+                toleransi_m=one.toleransi_m, rujukan=rules,
+            )  # fmt: skip
+            found.append(verdict.as_dict())
+            if number % _STEP == _STEP - 1:
+                bench.report(number + 1, len(points))
+    return found
+
+
+_VERDICT = object_of(verdik={"type": "string"}, kode_nyata=TEXT, nama_nyata=TEXT, jarak_m=NUMBER)
+
+PROCESS = Process(
+    "verifikasi-lokasi", VerifikasiLokasi, verifikasi_lokasi, {"type": "array", "items": _VERDICT},
+    {"lon": "107.139", "lat": "-6.822", "kode": "32.03.01.2001"},
+)  # fmt: skip
