@@ -160,9 +160,17 @@ class LayerReader(Protocol):
         ...
 
     def batches(
-        self, columns: Sequence[str] | None = None, *, size: int = 5000, geometry: bool = True
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        size: int = 5000,
+        geometry: bool = True,
+        where: Query | None = None,
     ) -> Iterator[FeatureBatch]:
-        """Stream the version in id order (for analysis, downloads, crosswalks)."""
+        """Stream the version in id order (for analysis, downloads, crosswalks).
+
+        `where` keeps the features that a query's conditions match (its order and limit do not count).
+        """
         ...
 
     def close(self) -> None:

@@ -66,10 +66,8 @@ class VersionReader(ABC):
         """Return the last fid whose id is not after `feature_id` in id order, 0 for none."""
 
     @abstractmethod
-    def batches(
-        self, columns: Sequence[str] | None = None, *, size: int = 5000, geometry: bool = True
-    ) -> Iterator[FeatureBatch]:
-        """Stream the version in id order."""
+    def _batch(self, fids: Sequence[int], names: Sequence[str], *, geometry: bool) -> FeatureBatch:
+        """Return features as values; `fids` may be a range."""
 
     @abstractmethod
     def close(self) -> None:
@@ -110,6 +108,24 @@ class VersionReader(ABC):
         if not found:
             return None
         return self._texts([found[0][0]], Query(crs=crs))[0]
+
+    def batches(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        size: int = 5000,
+        geometry: bool = True,
+        where: Query | None = None,
+    ) -> Iterator[FeatureBatch]:
+        """Stream the version in id order; dates are dates, times aware, geometries in the stored CRS."""
+        names = columns_or_all(self.schema, columns)
+        fids: Sequence[int] = range(1, self.info.count + 1)
+        condition = make_plan(self.schema, where, self._dialect).where if where else Sql("")
+        if condition:
+            found = self._select([quote(FID)], condition, Sql(f"ORDER BY {quote(FID)}"))
+            fids = [row[0] for row in found]
+        for first in range(0, len(fids), size):
+            yield self._batch(fids[first : first + size], names, geometry=geometry)
 
     # -- paging -------------------------------------------------------------------------------
 

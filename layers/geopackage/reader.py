@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ from layers.geopackage.format import get_schema, rtree, wkb_of
 from layers.geopackage.sqlite import open_readonly, storage_errors
 from layers.query.sql import Sql
 from layers.query.tokens import integer_id
-from layers.reader import Parts, VersionReader, columns_or_all
+from layers.reader import Parts, VersionReader
 from layers.texts import Texts
 from layers.values import native
 
@@ -111,26 +112,28 @@ class GeoPackageReader(VersionReader):
         found = self._all(sql, (key,))
         return int(found[0][0]) if found else 0
 
-    def batches(
-        self, columns: Sequence[str] | None = None, *, size: int = 5000, geometry: bool = True
-    ) -> Iterator[FeatureBatch]:
-        """Stream the version in id order; dates are dates, times aware, geometries in the stored CRS."""
-        names = columns_or_all(self.schema, columns)
+    def _batch(self, fids: Sequence[int], names: Sequence[str], *, geometry: bool) -> FeatureBatch:
         kinds = {f.name: f.type for f in self.schema.fields}
         plain = [kinds[n] in (FieldType.TEXT, FieldType.INTEGER, FieldType.REAL) for n in names]
         spatial = geometry and self.schema.geometry_type is not None
-        chosen = [ID, *([GEOM] if spatial else []), *(self._columns[n] for n in names)]
-        listed = ", ".join(quote(c) for c in chosen)
-        sql = f"SELECT {listed} FROM {self._table} WHERE {FID} BETWEEN ? AND ? ORDER BY {FID}"
+        rows = self._rows([ID, *([GEOM] if spatial else []), *(self._columns[n] for n in names)], fids)
         skip = 2 if spatial else 1
-        for first in range(1, self.info.count + 1, size):
-            rows = self._all(sql, (first, first + size - 1))
-            attributes = [
-                {n: v if p else native(v, kinds[n]) for n, p, v in zip(names, plain, row[skip:], strict=True)}
-                for row in rows
-            ]
-            shapes = shapes_of([row[1] for row in rows]) if spatial else None
-            yield FeatureBatch([row[0] for row in rows], attributes, shapes)
+        attributes = [
+            {n: v if p else native(v, kinds[n]) for n, p, v in zip(names, plain, row[skip:], strict=True)}
+            for row in rows
+        ]
+        shapes = shapes_of([row[1] for row in rows]) if spatial else None
+        return FeatureBatch([row[0] for row in rows], attributes, shapes)
+
+    def _rows(self, columns: Sequence[str], fids: Sequence[int]) -> list[tuple[Any, ...]]:
+        """Return rows in id order, which is that of the fids."""
+        listed = ", ".join(quote(c) for c in columns)
+        params: list[Any]
+        if isinstance(fids, range):
+            known, params = f"{FID} BETWEEN ? AND ?", [fids.start, fids.stop - 1]
+        else:
+            known, params = f"{FID} IN (SELECT value FROM json_each(?))", [json.dumps(list(fids))]
+        return self._all(f"SELECT {listed} FROM {self._table} WHERE {known} ORDER BY {FID}", params)
 
     def hashes(self, integer_ids: bool, *, step: int = 5000) -> Iterator[tuple[str, bytes]]:
         """Stream (id, content hash) in the id order of a schema with these ids."""

@@ -18,7 +18,7 @@ from layers.postgis.dialect import PostgisDialect, psycopg_text
 from layers.postgis.tables import columns_of, srid, version_table
 from layers.query.sql import Sql
 from layers.query.tokens import integer_id
-from layers.reader import Parts, VersionReader, columns_or_all
+from layers.reader import Parts, VersionReader
 from layers.texts import checksum, feature_text
 from layers.values import native
 
@@ -75,11 +75,7 @@ class PostgisReader(VersionReader):
         found = self._store.read(sql, (value,))
         return int(found[0][0]) if found else 0
 
-    def batches(
-        self, columns: Sequence[str] | None = None, *, size: int = 5000, geometry: bool = True
-    ) -> Iterator[FeatureBatch]:
-        """Stream the version in id order; dates are dates, times aware, geometries in the stored CRS."""
-        names = columns_or_all(self.schema, columns)
+    def _batch(self, fids: Sequence[int], names: Sequence[str], *, geometry: bool) -> FeatureBatch:
         kinds = {f.name: f.type for f in self.schema.fields}
         spatial = geometry and self.schema.geometry_type is not None
         chosen = [
@@ -87,14 +83,10 @@ class PostgisReader(VersionReader):
             f"ST_AsBinary({GEOM})" if spatial else "NULL",
             *(quote(self._columns[n]) for n in names),
         ]
-        for first in range(1, self.info.count + 1, size):
-            fids = range(first, min(first + size, self.info.count + 1))
-            rows = self._rows(", ".join(chosen).replace("%", "%%"), self._table, fids)
-            attributes = [
-                {n: native(v, kinds[n]) for n, v in zip(names, row[3:], strict=True)} for row in rows
-            ]
-            shapes = _shapes([row[2] for row in rows]) if spatial else None
-            yield FeatureBatch([row[1] for row in rows], attributes, shapes)
+        rows = self._rows(", ".join(chosen).replace("%", "%%"), self._table, fids)
+        attributes = [{n: native(v, kinds[n]) for n, v in zip(names, row[3:], strict=True)} for row in rows]
+        shapes = _shapes([row[2] for row in rows]) if spatial else None
+        return FeatureBatch([row[1] for row in rows], attributes, shapes)
 
     def hashes(self, integer_ids: bool) -> Iterator[tuple[str, bytes]]:
         """Stream (id, content hash) in the id order of a schema with these ids."""

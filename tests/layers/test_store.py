@@ -303,6 +303,17 @@ def test_batches_stream_chosen_columns_in_id_order(
             assert shapely.equals_exact(shape, shapely.force_2d(shapes[feature_id]), 0)
 
 
+def test_batches_stream_only_what_a_question_matches(
+    store: LayerStore, cianjur: VersionInfo, desa: FeatureBatch
+) -> None:
+    box = (107.1, -6.9, 107.2, -6.8)
+    inside = [i for i, g in zip(desa.ids, desa.geometries, strict=True) if g.intersects(shapely.box(*box))]  # type: ignore[arg-type]
+    found = list(store.reader(cianjur).batches(["NAMOBJ"], size=10, where=Query(bbox=box)))
+    assert [i for b in found for i in b.ids] == sorted(inside)
+    assert len(found) > 1
+    assert list(store.reader(cianjur).batches(where=Query(ids=("no such",)))) == []
+
+
 @pytest.mark.parametrize("bad", ["../x", "A", "", "a/b", "a b", "x" * 121])
 def test_layer_ids_can_not_leave_the_store(store: LayerStore, bad: str) -> None:
     with pytest.raises(PublishError, match="layer id"):
