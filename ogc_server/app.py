@@ -62,7 +62,7 @@ class Dispatcher:
         started = time.perf_counter()
         ask = self._ask(scope)
         answer = await self._answer(scope, receive, ask)
-        status = await self.gate.send(answer, ask, send)
+        status = await self.gate.send(answer, ask, send, receive)
         spent = (time.perf_counter() - started) * 1000
         LOGGER.info("%s %s %s %.1fms id=%s", ask.method, ask.path, status, spent, ask.request_id)
 

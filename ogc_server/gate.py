@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from starlette.types import Send
+from starlette.types import Receive, Send
 
 from catalog.settings import ServerSettings
 from ogc_server.answer import NEVER, Answer
 from ogc_server.ask import Ask, matches
 from ogc_server.compression import MIN_BYTES, EncodedCache, compressible
 from ogc_server.negotiation import coding
+from ogc_server.ranges import send_file
 
 EXPOSED = (
-    "Content-Crs, Content-Language, ETag, Link, Location, OGC-NumberMatched, OGC-NumberReturned, "
-    "Preference-Applied, Retry-After, X-Request-Id"
+    "Accept-Ranges, Content-Bbox, Content-Crs, Content-Language, Content-Length, Content-Range, ETag, Link, "
+    "Location, OGC-NumberMatched, OGC-NumberReturned, Preference-Applied, Retry-After, X-Request-Id"
 )
-_ASKABLE = "Accept, Accept-Language, Content-Type, If-None-Match, Prefer, X-Request-Id"
+_ASKABLE = "Accept, Accept-Language, Content-Type, If-None-Match, If-Range, Prefer, Range, X-Request-Id"
 _VARY = "Accept, Accept-Encoding, Accept-Language"
 _LARGE = 100_000
 _API_CSP = "default-src 'none'; frame-ancestors 'none'"
@@ -35,10 +36,11 @@ class Gate:
         self._origins = frozenset(settings.cors_origins)
         self._encoded = EncodedCache()
 
-    async def send(self, answer: Answer, ask: Ask, send: Send) -> int:
+    async def send(self, answer: Answer, ask: Ask, send: Send, receive: Receive) -> int:
         """Send the answer and return the status that was sent.
 
-        Large answers are compressed in a thread, so that nobody else waits for it.
+        Large answers are compressed in a thread, so that nobody else waits for it; files are sent
+        piece by piece until the client has all or goes away.
         """
         if len(answer.body) > _LARGE:
             status, headers, body = await asyncio.to_thread(self.finish, answer, ask)
@@ -46,6 +48,12 @@ class Gate:
             status, headers, body = self.finish(answer, ask)
         raw = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": status, "headers": raw})
+        if answer.file is not None:
+            if ask.method == "HEAD" or status == 304:
+                answer.file.close()
+            else:
+                await send_file(answer.file, send, receive)
+                return status
         await send({"type": "http.response.body", "body": b"" if ask.method == "HEAD" else body})
         return status
 
@@ -66,7 +74,7 @@ class Gate:
             headers["Content-Encoding"] = chosen
         if tag and ask.method != "POST":
             headers["ETag"] = _quoted(tag, chosen)
-        headers["Content-Length"] = str(len(body))
+        headers["Content-Length"] = str(answer.file.length if answer.file else len(body))
         return answer.status, headers, body
 
     def _encode(self, answer: Answer, ask: Ask) -> tuple[bytes, str]:
