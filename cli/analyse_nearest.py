@@ -1,0 +1,65 @@
+"""`satudata analyse nearest`: the nearest facilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from analysis.inputs import facilities_of, geometry_of
+from analysis.nearest import Asal, FacilityIndex, origins_of_codes, origins_of_geometry
+from catalog.errors import QueryError
+from cli.analyse_boundaries import boundary_index, reader_of
+from cli.analyse_out import give_rows
+from cli.analyse_read import geojson_file, numbers
+from cli.app import App, Command, json_option, pass_app
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command("nearest", cls=Command)
+@click.option("--facilities", required=True, metavar="DATASET")
+@click.option("--kind", "kinds", multiple=True)
+@click.option("-k", "k", type=int, default=3, show_default=True)
+@click.option("--point", metavar="LON,LAT")
+@click.option("--area", type=_FILE)
+@click.option("--desa", multiple=True)
+@click.option("--boundaries", metavar="DATASET|FILE.parquet")
+@click.option("--out", type=_FILE)
+@json_option
+@pass_app
+def nearest_command(
+    app: App,
+    facilities: str,
+    kinds: tuple[str, ...],
+    k: int,
+    point: str | None,
+    area: Path | None,
+    desa: tuple[str, ...],
+    boundaries: str | None,
+    out: Path | None,
+) -> None:
+    """List the k nearest facilities to a point, an area or desa."""
+    origins = _origins(app, point, area, desa, boundaries)
+    answers = FacilityIndex(facilities_of(reader_of(app, facilities))).nearest(origins, k=k, jenis=kinds)
+    give_rows(app, [one.as_dict() for found in answers for one in found], out)
+
+
+def _origins(
+    app: App, point: str | None, area: Path | None, desa: Sequence[str], boundaries: str | None
+) -> list[Asal]:
+    if sum((point is not None, area is not None, bool(desa))) != 1:
+        raise QueryError(app.text("cli.analyse.nearest.one"), where="point")
+    if point is not None:
+        lon, lat = numbers(point, 2, "point")
+        if not (-180 <= lon <= 180 and -90 <= lat <= 90):
+            raise QueryError(app.text("cli.analyse.numbers", names="LON,LAT"), where="point")
+        return [Asal("asal", lon, lat)]
+    if area is not None:
+        return origins_of_geometry(geometry_of(geojson_file(area)))
+    if boundaries is None:
+        raise QueryError(app.text("cli.analyse.nearest.boundaries"), where="boundaries")
+    given = {"boundaries": boundaries, "boundary_code": "", "boundary_name": ""}
+    index = boundary_index(app, {**given, "boundary_scheme": None, "boundary_vintage": None})
+    return origins_of_codes(index, desa)

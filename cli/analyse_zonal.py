@@ -1,0 +1,95 @@
+"""`satudata analyse zonal`: a raster summed up per polygon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import fiona
+import pyarrow.parquet as pq
+import shapely
+import shapely.geometry
+
+from analysis.zonal import Zone, zonal, zonal_table
+from catalog.errors import NotFoundError, QueryError
+from cli.analyse_boundaries import reader_of
+from cli.analyse_out import give_table
+from cli.analyse_read import SOURCE, demand
+from cli.app import App, Command, json_option, pass_app
+from layers.raster import open_raster
+
+_OUT = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command("zonal", cls=Command)
+@click.option("--raster", required=True, metavar=SOURCE)
+@click.option("--zones", required=True, metavar=SOURCE)
+@click.option("--layer")
+@click.option("--code", default="kode", show_default=True)
+@click.option("--band", type=int, default=1, show_default=True)
+@click.option("--break", "breaks", multiple=True, type=float)
+@click.option("--out", type=_OUT)
+@json_option
+@pass_app
+def zonal_command(
+    app: App,
+    raster: str,
+    zones: str,
+    layer: str | None,
+    code: str,
+    band: int,
+    breaks: tuple[float, ...],
+    out: Path | None,
+) -> None:
+    """Sum a raster up per polygon."""
+    path: Path | str = raster
+    if not Path(raster).is_file():
+        info = app.catalog.versions.current(raster)
+        if info is None or info.kind != "raster":
+            raise NotFoundError(raster, where="raster")
+        path = open_raster(info, app.settings.data_dir / "layers")
+    found, crs = _zones(app, zones, code, layer)
+    table = zonal_table(zonal(found, path, band=band, crs=crs, breaks=breaks), breaks)
+    give_table(app, table, table.column_names, out)
+
+
+def _zones(app: App, source: str, code: str, name: str | None) -> tuple[Iterator[Zone], str]:
+    path = Path(source)
+    if not path.is_file():
+        reader = reader_of(app, source)
+        schema = reader.info.schema
+        crs = schema.crs if schema else "EPSG:4326"
+        batches = reader.batches([code], size=256)
+        pairs = (
+            (row[code], geometry)
+            for batch in batches
+            for row, geometry in zip(
+                batch.rows, [] if batch.geometries is None else batch.geometries, strict=True
+            )
+        )
+        return (Zone(str(kode), geometry) for kode, geometry in pairs if geometry is not None), crs
+    if path.suffix.lower() == ".parquet":
+        return _parquet_zones(path, code), "EPSG:4326"
+    with fiona.open(path, layer=name) as layer:
+        crs = layer.crs.to_wkt() or "EPSG:4326"
+        if code not in layer.schema["properties"]:
+            raise QueryError(f"there is no column {code!r}", where=path.name)
+    return _file_zones(path, code, name), crs
+
+
+def _file_zones(path: Path, code: str, name: str | None) -> Iterator[Zone]:
+    with fiona.open(path, layer=name) as layer:
+        for feature in layer:
+            if feature.geometry is not None:
+                yield Zone(str(feature.properties[code]), shapely.geometry.shape(feature.geometry))
+
+
+def _parquet_zones(path: Path, code: str) -> Iterator[Zone]:
+    with pq.ParquetFile(path) as file:
+        demand([code, "geometry"], file.schema_arrow.names, path.name)
+        for batch in file.iter_batches(256, columns=[code, "geometry"]):
+            shapes = shapely.from_wkb(batch["geometry"].to_pylist())
+            for kode, geometry in zip(batch[code].to_pylist(), shapes, strict=True):
+                if geometry is not None:
+                    yield Zone(str(kode), geometry)
