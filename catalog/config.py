@@ -1,7 +1,7 @@
 """Reads `config/`: `satudata.yml` and `sources/*.yml`, with errors that a person can act on.
 
 Each error names file and line, what is wrong, and the nearest right key. Secrets stand under `auth`
-(and `ckan.api_key`) by reference only; nowhere else is `${...}` understood, but in the two
+(and `ckan.api_key`, `response.notify`) by reference only; nowhere else is `${...}` understood, but in the two
 database addresses of `satudata.yml`, which deployments hand in.
 """
 
@@ -132,7 +132,9 @@ def _problem(model: type[BaseModel], file: YamlFile, found: ErrorDetails) -> Pro
     if kind == "missing":
         return file.where(loc[:-1]), f"`{place}` is missing"
     what = f"`{place}`: {found['msg']}"
-    if kind == "string_type" and isinstance(found["input"], int | float):
+    if key in {"secret", "password"}:
+        what = f'`{place}` must be a reference: "${{NAME}}" or "file:/path"'
+    elif kind == "string_type" and isinstance(found["input"], int | float):
         what += f'; write it in quotes: "{found["input"]}"'
     elif kind == "literal_error":
         what += _did_you_mean(str(found["input"]), re.findall(r"'([^']*)'", str(found["ctx"]["expected"])))
@@ -181,8 +183,13 @@ def _settings_problems(file: YamlFile) -> Iterator[Problem]:
     for loc, value in _scalars(file.data):
         if loc == ("ckan", "api_key") and not is_reference(value):
             yield file.where(loc), 'a secret must be a reference: "${NAME}" or "file:/path"'
-        elif _REFERENCE.search(value) and loc not in _WITH_REFERENCES:
+        elif _REFERENCE.search(value) and loc not in _WITH_REFERENCES and not _channel_secret(loc):
             yield file.where(loc), f"`{'.'.join(map(str, loc))}`: ${{...}} is not understood here"
+
+
+def _channel_secret(loc: Loc) -> bool:
+    """Tell whether a place is `response.notify.N.secret` or `.password`; its model checks the form."""
+    return loc[:2] == ("response", "notify") and loc[-1] in {"secret", "password"}
 
 
 def _source_problems(file: YamlFile) -> Iterator[Problem]:
@@ -239,7 +246,16 @@ def _fill_addresses(file: YamlFile) -> dict[str, Any]:
             data[name] = _REFERENCE.sub(value_of, data[name])
     if isinstance(data.get("ckan"), dict):
         data["ckan"] = {key: _from_folder(file, value) for key, value in data["ckan"].items()}
+    if isinstance(data.get("response"), dict) and isinstance(data["response"].get("notify"), list):
+        told = [_with_secrets(file, channel) for channel in data["response"]["notify"]]
+        data["response"] = data["response"] | {"notify": told}
     return data
+
+
+def _with_secrets(file: YamlFile, channel: Any) -> Any:
+    if not isinstance(channel, dict):
+        return channel
+    return {k: _from_folder(file, v) if k in {"secret", "password"} else v for k, v in channel.items()}
 
 
 def _absolute_paths(file: YamlFile) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field
 
 from catalog.model import Contact, Localized
+from catalog.response_settings import ResponseSettings
 from catalog.sources import LocalizedText, Strict
 
 _CLOCK = r"(?:[01]?[0-9]|2[0-3]):[0-5][0-9]"
@@ -114,6 +115,7 @@ class Settings(Strict):
     harvest: HarvestSettings = Field(default_factory=HarvestSettings)
     scheduler: SchedulerSettings = Field(default_factory=SchedulerSettings)
     processes: ProcessSettings = Field(default_factory=ProcessSettings)
+    response: ResponseSettings = Field(default_factory=ResponseSettings)
     ckan: CkanSettings | None = None
     config_dir: Path = Field(default=Path("config"), exclude=True)
     data_dir: Path = Field(default=Path("data"), exclude=True)
