@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 from pyproj import Geod
 
+from harvesters.sample.hazard import index_over
 from harvesters.sample.land import Land, Region, make_land
+from harvesters.sample.quakes import quake_feeds
+from harvesters.sample.roads import roads
 from harvesters.sample.things import (
     MARK,
     Feature,
@@ -17,6 +20,7 @@ from harvesters.sample.things import (
     logistics,
     recipients,
     region_codes,
+    social_places,
     zones,
 )
 from harvesters.sample.write import geotiff, table, vector, zipped
@@ -35,15 +39,26 @@ def generate(out: Path, seed: int = SEED) -> list[Path]:
     rng = np.random.default_rng(seed)
     land = make_land(rng)
     grid = hazard(rng, land)
+    more = np.random.default_rng([seed, 1])  # of its own: what was there keeps its bytes
+    island = land.provinsi[0].geometry
+    landslide = index_over(more, island.bounds, 0.001, [island])
     return [
         _boundaries(out / "batas.gpkg", land),
         _replace(out / "fasilitas.geojson", "GeoJSON", "Point", facilities(rng, land)),
-        _replace(out / "logistik.fgb", "FlatGeobuf", "Point", logistics(rng, land)),
+        _replace(out / "logistik.fgb", "FlatGeobuf", "Point", _stores(rng, more, land)),
         _zones(out / "zona-banjir.zip", zones(grid)),
         geotiff(out / "bahaya-banjir.tif", grid),
+        geotiff(out / "indeks-bahaya.tif", landslide, "Indeks bahaya tanah longsor"),
+        _replace(out / "jalan.fgb", "FlatGeobuf", "LineString", roads(more, land.desa)),
+        *quake_feeds(more, out / "gempa"),
         table(out / "penerima-bantuan.csv", recipients(rng, land), ";", "utf-8-sig"),
         table(out / "kode-wilayah.csv", region_codes(land)),
     ]
+
+
+def _stores(rng: np.random.Generator, more: np.random.Generator, land: Land) -> list[Feature]:
+    found = logistics(rng, land)
+    return found + social_places(more, land, len(found) + 1)
 
 
 def _boundaries(path: Path, land: Land) -> Path:

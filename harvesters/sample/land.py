@@ -109,7 +109,7 @@ def _coverage(rng: np.random.Generator, coast: Polygon, seeds: Floats) -> list[M
     """Return one polygon per seed; together they fill the coast exactly."""
     net = shapely.voronoi_polygons(shapely.multipoints(seeds), extend_to=coast.buffer(0.1), only_edges=True)
     edges = sorted(_segments(net))
-    lines = [_roughen(rng, edge) for edge in edges]
+    lines = [LineString(roughened(rng, edge)) for edge in edges]
     noded = shapely.union_all([*lines, coast.exterior], grid_size=GRID)
     faces = [
         f for f in shapely.get_parts(shapely.polygonize([noded])) if coast.contains(f.representative_point())
@@ -132,8 +132,10 @@ def _segments(net: shapely.Geometry) -> list[tuple[float, float, float, float]]:
     return list(found)
 
 
-def _roughen(rng: np.random.Generator, edge: tuple[float, float, float, float], depth: int = 4) -> LineString:
-    """Displace midpoints again and again, as rivers and ridges would run."""
+def roughened(
+    rng: np.random.Generator, edge: tuple[float, float, float, float], depth: int = 4
+) -> list[tuple[float, float]]:
+    """Return a line from end to end, its midpoints displaced again and again, as rivers would run."""
     points = [(edge[0], edge[1]), (edge[2], edge[3])]
     for _ in range(depth):
         finer = [points[0]]
@@ -142,7 +144,7 @@ def _roughen(rng: np.random.Generator, edge: tuple[float, float, float, float], 
             finer.append(((ax + bx) / 2 - (by - ay) * shift, (ay + by) / 2 + (bx - ax) * shift))
             finer.append((bx, by))
         points = finer
-    return LineString(points)
+    return points
 
 
 def _with_islet(rng: np.random.Generator, coast: Polygon, cells: list[MultiPolygon]) -> list[MultiPolygon]:

@@ -29,6 +29,11 @@ _STOCK = (
     ("makanan_siap_saji", 700), ("lauk_pauk", 400), ("family_kit", 100), ("kidware", 100), ("selimut", 100),
     ("kasur", 100), ("tenda_gulung", 100), ("tenda_keluarga", 10), ("beras_kg", 1000),
 )  # fmt: skip
+OPENING = {
+    "lumbung-sosial": "Mo-Fr 08:00-16:00", "gudang-logistik": "24/7", "sentra": "24/7",
+    "pilar-sosial": "Mo-Sa 07:00-17:00",
+}  # fmt: skip
+"""Kinds of places with stock and when they are open, written as OpenStreetMap's `opening_hours`."""
 _STATUS = ("siap", "siap", "siap", "terbatas", "kosong")
 
 
@@ -64,17 +69,29 @@ def logistics(rng: np.random.Generator, land: Land) -> list[Feature]:
     places = [("lumbung-sosial", f"Lumbung Sosial {k.name}", k, 1) for k in land.kecamatan]
     hubs = (land.kecamatan[0], land.kecamatan[-1])
     places += [("gudang-logistik", f"Gudang Logistik Contoh {n}", k, 8) for n, k in enumerate(hubs, start=1)]
-    found: list[Feature] = []
-    for number, (jenis, name, kecamatan, scale) in enumerate(places, start=1):
-        status = "siap" if scale > 1 else str(rng.choice(_STATUS))
-        share = {"siap": 1.0, "terbatas": 0.3, "kosong": 0.0}[status]
-        stock = {k: int(rng.uniform(0.6, 1.1) * typical * scale * share) for k, typical in _STOCK}
-        properties = {
-            "id": f"logistik-{number:02d}", "nama": name, "jenis": jenis, "kode_kecamatan": kecamatan.code,
-            "status": status, **stock, "diperbarui": "2026-01-01T00:00:00Z", "keterangan": MARK,
-        }  # fmt: skip
-        found.append(Feature(properties, _place(rng, kecamatan)))
-    return found
+    return [stocked(rng, number, *place) for number, place in enumerate(places, start=1)]
+
+
+def social_places(rng: np.random.Generator, land: Land, first: int) -> list[Feature]:
+    """Return a sentra with kitchen stock and posts of pilar sosial, numbered from `first` on."""
+    places = [("sentra", "Sentra Contoh Terpadu", land.kecamatan[len(land.kecamatan) // 2], 3.0)]
+    places += [("pilar-sosial", f"Posko Tagana {k.name}", k, 0.1) for k in land.kecamatan[::3]]
+    return [stocked(rng, number, *place) for number, place in enumerate(places, start=first)]
+
+
+def stocked(
+    rng: np.random.Generator, number: int, jenis: str, name: str, where: Region, scale: float
+) -> Feature:
+    """Return one place with stock; `scale` 1 is a lumbung sosial, larger ones are always ready."""
+    status = "siap" if scale > 1 else str(rng.choice(_STATUS))
+    share = {"siap": 1.0, "terbatas": 0.3, "kosong": 0.0}[status]
+    stock = {k: int(rng.uniform(0.6, 1.1) * typical * scale * share) for k, typical in _STOCK}
+    properties = {
+        "id": f"logistik-{number:02d}", "nama": name, "jenis": jenis, "kode_kecamatan": where.code,
+        "status": status, "jam_buka": OPENING[jenis], **stock, "diperbarui": "2026-01-01T00:00:00Z",
+        "keterangan": MARK,
+    }  # fmt: skip
+    return Feature(properties, _place(rng, where))
 
 
 def _place(rng: np.random.Generator, region: Region) -> Point:

@@ -67,8 +67,8 @@ def table(
     return path
 
 
-def geotiff(path: Path, grid: Hazard) -> Path:
-    """Write the index as a tiled Float32 GeoTIFF with nodata."""
+def geotiff(path: Path, grid: Hazard, title: str = "Indeks bahaya banjir") -> Path:
+    """Write the index as a tiled Float32 GeoTIFF with nodata; band and tags say that it is synthetic."""
     height, width = grid.values.shape
     profile = {
         "driver": "GTiff", "width": width, "height": height, "count": 1, "dtype": "float32", "nodata": NODATA,
@@ -76,6 +76,6 @@ def geotiff(path: Path, grid: Hazard) -> Path:
     }  # fmt: skip
     with rasterio.open(path, "w", **profile) as sink:
         sink.write(grid.values, 1)
-        sink.set_band_description(1, "Indeks bahaya banjir (contoh sintetis)")
+        sink.set_band_description(1, f"{title} (contoh sintetis)")
         sink.update_tags(KETERANGAN="Contoh sintetis, bukan data nyata")
     return path
