@@ -15,11 +15,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from analysis.moves import ALIKE, likeness
+from analysis.moves import ALIKE, Named, derive_moves, likeness
 from analysis.reconcile_keys import BadKey, keys_of
 from catalog.errors import QueryError
 from catalog.model import Scheme
-from catalog.region_model import CrosswalkRow
+from catalog.region_model import CrosswalkRow, Quality
 
 
 class Verdict(StrEnum):
@@ -46,13 +46,18 @@ class Move(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A table and where its region code (`key`) and, if any, its region name stand."""
+    """A table and where its region code (`key`) and, if any, its region name stand.
+
+    `above` is the column of the kecamatan's name. `ids` are the rows' feature ids, when they have any.
+    """
 
     table: pa.Table
     key: str
     scheme: Scheme = "kemendagri"
     vintage: int = 0
     name: str | None = None
+    above: str | None = None
+    ids: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,7 @@ class Row:
 
     `differs` names the values of A that differ; `values` are (a, b) per compared column, only where
     both sides are there. `candidate` is a code a person may look at. `also` lists further classes.
+    `quality` says how sure the pair is, where a crosswalk or list of moves made it.
     """
 
     verdict: Verdict
@@ -85,6 +91,9 @@ class Row:
     candidate: str | None = None
     likeness: float | None = None
     note: str = ""
+    quality: Quality | None = None
+    id_a: str | None = None
+    id_b: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +120,7 @@ class Comparison:
             "perpindahan": pa.array([row.move.value if row.move else None for row in rows], pa.string()),
             "kelas_lain": pa.array([",".join(row.also) for row in rows]),
             "kolom_berbeda": pa.array([",".join(row.differs) for row in rows]),
+            "mutu": pa.array([row.quality for row in rows], pa.string()),
             "kandidat": pa.array([row.candidate for row in rows], pa.string()),
             "kemiripan_nama": pa.array([row.likeness for row in rows], pa.float64()),
             "keterangan": pa.array([row.note for row in rows]),
@@ -123,11 +133,17 @@ class Comparison:
 
 
 def reconcile(
-    a: Side, b: Side, compared: Sequence[Compared] = (), *, moves: Iterable[CrosswalkRow] = ()
+    a: Side,
+    b: Side,
+    compared: Sequence[Compared] = (),
+    *,
+    moves: Iterable[CrosswalkRow] = (),
+    same: Iterable[tuple[str, str]] = (),
 ) -> Comparison:
     """Compare two tables; `moves` lead from codes of A to codes of B.
 
     Needed when schemes differ; with the same scheme, a code that no certain move names stays itself.
+    `same` are pairs that a steward declared one region: they go before any move of their codes.
     Values are compared only one to one: what was split or merged is listed, not summed. QueryError
     when a column is missing or a different scheme has no crosswalk.
     """
@@ -137,12 +153,36 @@ def reconcile(
         _Read(a, [pair.a for pair in compared], rows, "a"),
         _Read(b, [pair.b for pair in compared], rows, "b"),
     )
-    links = _links(left, right, list(moves), same_scheme=a.scheme == b.scheme)
+    known = _declared(list(moves), list(same))
+    links = _links(left, right, known, same_scheme=a.scheme == b.scheme)
     if a.scheme != b.scheme and not links.given:
         raise QueryError("tables of two schemes need a crosswalk", where="crosswalk")
     rows += _paired(left, right, links, tuple(compared), a.scheme == b.scheme)
     rows += _alone(left, right, links)
     return Comparison(rows, tuple(compared), Counter(row.verdict for row in rows))
+
+
+def moves_by_name(a: Side, b: Side) -> list[CrosswalkRow]:
+    """Return where codes of A went, told by names; nothing unless both have names and one scheme."""
+    if a.name is None or b.name is None or a.scheme != b.scheme:
+        return []
+    return list(derive_moves(_named(a), _named(b)))
+
+
+def _named(side: Side) -> Iterable[Named]:
+    names = side.table[side.name].to_pylist()
+    above = side.table[side.above].to_pylist() if side.above else [""] * len(names)
+    for code, name, over in zip(keys_of(side.table[side.key], side.scheme), names, above, strict=True):
+        if isinstance(code, str):
+            yield Named(code, str(name or ""), str(over or ""))
+
+
+def _declared(moves: list[CrosswalkRow], same: list[tuple[str, str]]) -> list[CrosswalkRow]:
+    if not same:
+        return moves
+    left, right = {pair[0] for pair in same}, {pair[1] for pair in same}
+    rest = [m for m in moves if m.from_code not in left and m.to_code not in right]
+    return [*(CrosswalkRow(one, other, None, "official") for one, other in same), *rest]
 
 
 def flipped(rows: Iterable[CrosswalkRow]) -> list[CrosswalkRow]:
@@ -159,15 +199,18 @@ class _Read:
         names = side.table[side.name].to_pylist() if side.name else None
         self._names = names
         self._values = [side.table[name].to_pylist() for name in values]
+        self._ids = side.ids
         self.doubled: set[str] = set()
         for index, code in enumerate(found):
             name = names[index] if names else None
             if isinstance(code, BadKey):
-                rows.append(_lonely(letter, Verdict.BAD_CODE, code.text, name, note=code.reason))
+                rows.append(
+                    _lonely(letter, Verdict.BAD_CODE, code.text, name, self._id(index), note=code.reason)
+                )
             elif code in self.at:
                 self.doubled.add(code)
                 note = "kode ini sudah ada di baris lebih awal"
-                rows.append(_lonely(letter, Verdict.DOUBLED, code, name, note=note))
+                rows.append(_lonely(letter, Verdict.DOUBLED, code, name, self._id(index), note=note))
             else:
                 self.at[code] = index
 
@@ -178,11 +221,17 @@ class _Read:
         index = self.at[code]
         return [column[index] for column in self._values]
 
+    def id(self, code: str) -> str | None:
+        return self._id(self.at[code])
 
-def _lonely(letter: str, verdict: Verdict, code: str, name: str | None, **more: Any) -> Row:
+    def _id(self, index: int) -> str | None:
+        return None if self._ids is None else self._ids[index]
+
+
+def _lonely(letter: str, verdict: Verdict, code: str, name: str | None, id_: str | None, **more: Any) -> Row:
     if letter == "a":
-        return Row(verdict, code_a=code, name_a=name, **more)
-    return Row(verdict, code_b=code, name_b=name, **more)
+        return Row(verdict, code_a=code, name_a=name, id_a=id_, **more)
+    return Row(verdict, code_b=code, name_b=name, id_b=id_, **more)
 
 
 @dataclass(slots=True)
@@ -191,14 +240,17 @@ class _Links:
 
     forth: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     back: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    quality: dict[tuple[str, str], Quality] = field(default_factory=dict)
     weak: dict[str, str] = field(default_factory=dict)
     weak_back: dict[str, str] = field(default_factory=dict)
     given: bool = False
 
-    def add(self, code_a: str, code_b: str) -> None:
+    def add(self, code_a: str, code_b: str, quality: Quality | None = None) -> None:
         if code_b not in self.forth[code_a]:
             self.forth[code_a].append(code_b)
             self.back[code_b].append(code_a)
+            if quality is not None:
+                self.quality[code_a, code_b] = quality
 
 
 def _links(left: _Read, right: _Read, moves: list[CrosswalkRow], *, same_scheme: bool) -> _Links:
@@ -209,7 +261,7 @@ def _links(left: _Read, right: _Read, moves: list[CrosswalkRow], *, same_scheme:
                 links.weak.setdefault(move.from_code, move.to_code)
                 links.weak_back.setdefault(move.to_code, move.from_code)
         elif move.from_code in left.at and move.to_code in right.at:
-            links.add(move.from_code, move.to_code)
+            links.add(move.from_code, move.to_code, move.quality)
     if same_scheme:
         for code in left.at:
             if code in right.at and code not in links.forth and code not in links.back:
@@ -226,7 +278,7 @@ def _paired(
             move = _kind(code_a, code_b, len(partners), len(links.back[code_b]), same_scheme)
             single = move in (None, Move.RENUMBERED)
             values: tuple[tuple[Any, Any], ...] = ()
-            if single:
+            if single and compared:
                 values = tuple(zip(left.values(code_a), right.values(code_b), strict=True))
             differs = tuple(
                 pair.a for pair, both in zip(compared, values, strict=False) if not _equal(*both, pair)
@@ -237,9 +289,20 @@ def _paired(
                 *([Verdict.VALUE] if differs else []),
                 *([Verdict.NAME] if alike is not None and alike < 1 else []),
             ]
-            note = "nama sangat berbeda: bisa wilayah lain" if alike is not None and alike < ALIKE else ""
+            note = _evidence(code_a, code_b, right, alike, same_scheme)
             first, *others = classes or [Verdict.SAME]
-            yield Row(first, code_a, code_b, *names, move, differs, values, tuple(others), None, alike, note)
+            yield Row(
+                first, code_a, code_b, *names, move, differs, values, tuple(others), None, alike, note,
+                links.quality.get((code_a, code_b)), left.id(code_a), right.id(code_b),
+            )  # fmt: skip
+
+
+def _evidence(code_a: str, code_b: str, right: _Read, alike: float | None, same_scheme: bool) -> str:
+    if alike is not None and alike < ALIKE:
+        return "nama sangat berbeda: bisa wilayah lain"
+    if same_scheme and code_a != code_b and code_a in right.at:
+        return f"di B kode {code_a} milik {right.name(code_a) or 'wilayah lain'}"
+    return ""
 
 
 def _kind(code_a: str, code_b: str, there: int, here: int, same_scheme: bool) -> Move | None:
@@ -253,10 +316,12 @@ def _kind(code_a: str, code_b: str, there: int, here: int, same_scheme: bool) ->
 def _alone(left: _Read, right: _Read, links: _Links) -> Iterable[Row]:
     for code in left.at:
         if code not in links.forth:
-            yield _lonely("a", Verdict.ONLY_A, code, left.name(code), candidate=links.weak.get(code))
+            near = links.weak.get(code)
+            yield _lonely("a", Verdict.ONLY_A, code, left.name(code), left.id(code), candidate=near)
     for code in right.at:
         if code not in links.back:
-            yield _lonely("b", Verdict.ONLY_B, code, right.name(code), candidate=links.weak_back.get(code))
+            near = links.weak_back.get(code)
+            yield _lonely("b", Verdict.ONLY_B, code, right.name(code), right.id(code), candidate=near)
 
 
 def _equal(one: Any, other: Any, rule: Compared) -> bool:
@@ -272,7 +337,7 @@ def _equal(one: Any, other: Any, rule: Compared) -> bool:
 
 def _check(a: Side, b: Side, compared: Sequence[Compared]) -> None:
     for side, letter, names in ((a, "a", [p.a for p in compared]), (b, "b", [p.b for p in compared])):
-        for name in [side.key, *([side.name] if side.name else []), *names]:
+        for name in [side.key, *filter(None, (side.name, side.above)), *names]:
             if name not in side.table.column_names:
                 raise QueryError(f"there is no column {name!r}", where=letter)
     for rule in compared:
