@@ -39,6 +39,7 @@ class Database:
         # SQLite: a write takes the write lock at its start, never in the middle, so that it waits
         # (busy timeout) instead of failing on a lock upgrade.
         self._writer = self.engine.execution_options(begin="IMMEDIATE")
+        self._joined = threading.local()
         self.dialect = self.engine.dialect.name
         self._reader = self.engine
         if self.dialect == "postgresql":  # SQLite's reads are of one state already
@@ -53,10 +54,23 @@ class Database:
             yield connection
 
     @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make all writes of this thread in the block one transaction: all of them, or none."""
+        if getattr(self._joined, "connection", None) is not None:
+            yield
+            return
+        with self.write() as connection:
+            self._joined.connection = connection
+            try:
+                yield
+            finally:
+                self._joined.connection = None
+
+    @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """Yield a connection in one transaction; any error rolls all of it back."""
         try:
-            with self._writer.begin() as connection:
+            with self._begun() as connection:
                 yield connection
         except StatementError as error:
             if isinstance(error.orig, SatuDataError):  # ours, raised while values were bound
@@ -64,6 +78,16 @@ class Database:
             if isinstance(error, OperationalError) and _is_full(error):
                 raise StorageFullError(str(error.orig)) from error
             raise
+
+    @contextmanager
+    def _begun(self) -> Iterator[sa.Connection]:
+        joined: sa.Connection | None = getattr(self._joined, "connection", None)
+        if joined is None:
+            with self._writer.begin() as connection:
+                yield connection
+        else:
+            with joined.begin_nested():  # who catches an error of one write may go on with another
+                yield joined
 
     def migrate(self) -> None:
         """Bring the schema to the newest revision; several processes may do so at once."""
