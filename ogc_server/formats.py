@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,13 +11,13 @@ import orjson
 import shapely
 
 from catalog.model import LayerSchema
+from layers.spreadsheet import cell
 from ogc_server.answer import to_json
 
 REVISION = 1
 """Part of every ETag: raise it when the same data is written differently."""
 
 CSV_MEDIA = "text/csv; charset=utf-8; header=present"
-_FORMULA = re.compile(r"[=@\t\r]|[+\-](?![0-9.,\s]|$)")
 
 
 def feature_collection(features: Sequence[bytes], matched: int, links: Sequence[dict[str, Any]]) -> bytes:
@@ -64,19 +63,11 @@ def csv_text(schema: LayerSchema, features: Sequence[bytes], properties: Sequenc
     writer.writerow(["id", *names, *(["geometry_wkt"] if spatial else [])])
     for raw in features:
         feature = orjson.loads(raw)
-        row = [feature["id"], *(_cell(feature["properties"].get(name)) for name in names)]
+        row = [feature["id"], *(cell(feature["properties"].get(name)) for name in names)]
         if spatial:
             row.append(_wkt(feature["geometry"]))
         writer.writerow(row)
     return target.getvalue().encode()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str) and _FORMULA.match(value):
-        return f"'{value}"
-    return value
 
 
 def _wkt(geometry: dict[str, Any] | None) -> str:

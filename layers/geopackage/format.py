@@ -134,6 +134,25 @@ def put_schema(db: sqlite3.Connection, table: str, schema: LayerSchema) -> None:
         "INSERT INTO gpkg_metadata_reference (reference_scope, table_name, md_file_id) VALUES ('table',?,1)",
         (table,),
     )
+    _register_metadata(db)
+
+
+def put_iso(db: sqlite3.Connection, iso: bytes) -> None:
+    """Add an ISO 19139 record to a GeoPackage made by GDAL (metadata extension)."""
+    db.executescript(_METADATA)
+    db.execute(
+        "INSERT INTO gpkg_metadata (md_scope, md_standard_uri, mime_type, metadata) "
+        "VALUES ('dataset','http://www.isotc211.org/2005/gmd','text/xml',?)",
+        (iso.decode(),),
+    )
+    db.execute(
+        "INSERT INTO gpkg_metadata_reference (reference_scope, md_file_id) "
+        "VALUES ('geopackage', last_insert_rowid())"
+    )
+    _register_metadata(db)
+
+
+def _register_metadata(db: sqlite3.Connection) -> None:
     known = [("gpkg_metadata",), ("gpkg_metadata_reference",)]
     db.executemany(
         "INSERT INTO gpkg_extensions VALUES (?,NULL,'gpkg_metadata',"

@@ -1,0 +1,1 @@
+"""Files to take away: a version, or a part of it, in the formats that offices use."""
