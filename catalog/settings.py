@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
@@ -98,6 +98,21 @@ class ProcessSettings(Strict):
     keep_hours: float = Field(default=24, gt=0, description="How long jobs and their answers are kept")
 
 
+class DownloadSettings(Strict):
+    """Which files to take away are made ready, and how much is made while somebody waits."""
+
+    formats: list[Literal["gpkg", "geoparquet", "flatgeobuf", "shapefile", "geojson", "csv", "kml"]] = Field(
+        default_factory=lambda: ["gpkg", "geoparquet", "flatgeobuf", "shapefile", "geojson", "csv", "kml"],
+        description="Formats on offer; whole layers are made ready in all of them",
+    )
+    at_once: int = Field(default=20_000, ge=0, description="Features that are written during a request")
+    parts_megabytes: int = Field(default=2000, ge=0, description="Room for files of parts of layers")
+    field_kit: list[str] = Field(
+        default_factory=list,
+        description="Collections in a field kit; empty: boundaries, facilities and people of `processes`",
+    )
+
+
 class CkanSettings(Strict):
     """The CKAN that we keep in step; absent means none."""
 
@@ -116,6 +131,7 @@ class Settings(Strict):
     scheduler: SchedulerSettings = Field(default_factory=SchedulerSettings)
     processes: ProcessSettings = Field(default_factory=ProcessSettings)
     response: ResponseSettings = Field(default_factory=ResponseSettings)
+    downloads: DownloadSettings = Field(default_factory=DownloadSettings)
     ckan: CkanSettings | None = None
     config_dir: Path = Field(default=Path("config"), exclude=True)
     data_dir: Path = Field(default=Path("data"), exclude=True)
