@@ -16,12 +16,14 @@ import json
 import threading
 from bisect import bisect_left
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import shapely
 from pyproj import Geod
 
@@ -91,6 +93,12 @@ class DesaIndex:
     def row(self, code: str) -> int | None:
         """Return the row of a canonical code."""
         return self._row_of.get(code)
+
+    @cached_property
+    def writings(self) -> list[pa.Array]:
+        """Return all codes as most registers write them, dotted and not, for a vectorised look-up."""
+        dotted = self.info.skema == "kemendagri"
+        return [self.codes, pc.replace_substring(self.codes, ".", "")] if dotted else [self.codes]
 
     def below(self, code: str) -> tuple[int, int]:
         """Return the range of rows (first, behind the last) whose canonical codes begin with `code`."""

@@ -93,13 +93,14 @@ class Verifier:
         self._grid = CellGrid(index.folder, west, south) if index.info.cells else None
         self._claims: dict[str | None, Klaim] = {None: Klaim(verdik="kode_tidak_dikenal")}
         plain = skema in (None, index.info.skema) and vintage in (None, index.info.vintage)
-        self._writings = self._known_writings() if plain else []
+        self._writings = index.writings if plain else []
         look_up(index, "", skema, vintage, self._rujukan)  # a scheme without crosswalk fails at once
 
-    def verify(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def verify(self, batch: pa.RecordBatch, toleransi_m: Floats | None = None) -> pa.RecordBatch:
         """Return the declared columns of `batch` and the columns of RESULT.
 
-        QueryError names a column that is not there or that would be overwritten.
+        `toleransi_m` has metres for each row, where they differ. QueryError names a column that is
+        not there or that would be overwritten.
         """
         kolom = self.kolom
         for name in kolom.names():
@@ -109,7 +110,8 @@ class Verifier:
                 raise QueryError(f"the column {name!r} is one of the answer's", where=name)
         places = self._places(batch.column(kolom.lon), batch.column(kolom.lat))
         rows, claims = self._claimed(batch.column(kolom.kode))
-        work = self._verdicts(places, rows, claims)
+        metres = np.full(len(rows), self._tolerance) if toleransi_m is None else toleransi_m
+        work = self._verdicts(places, rows, claims, metres)
         arrays = [batch.column(name) for name in kolom.names()] + self._columns(places, work)
         fields = [batch.schema.field(name) for name in kolom.names()] + list(RESULT)
         return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
@@ -130,12 +132,6 @@ class Verifier:
                 alasan[i] = ALASAN.index(place.alasan)
                 usulan[i] = place.usulan or (math.nan, math.nan)
         return _Places(x, y, good, alasan, usulan)
-
-    def _known_writings(self) -> list[pa.Array]:
-        """Codes as most registers write them, dotted or not, for one vectorised look-up."""
-        codes = self._index.codes
-        dotted = self._index.info.skema == "kemendagri"
-        return [codes, pc.replace_substring(codes, ".", "")] if dotted else [codes]
 
     def _claimed(self, kode: pa.Array) -> tuple[Ints, dict[int, Klaim]]:
         """Return the claimed row of each point, and the claims that mean no or several rows."""
@@ -166,7 +162,7 @@ class Verifier:
                 self._claims[text] = claim
         return claim
 
-    def _verdicts(self, places: _Places, rows: Ints, claims: dict[int, Klaim]) -> _Work:
+    def _verdicts(self, places: _Places, rows: Ints, claims: dict[int, Klaim], tolerance: Floats) -> _Work:
         index, x, y = self._index, places.lon, places.lat
         size = len(rows)
         work = _Work(
@@ -183,11 +179,11 @@ class Verifier:
         work.actual[miss] = self._actual(owner[~inside], x[miss], y[miss])
         alone = miss[rows[miss] >= 0]
         work.jarak[alone] = outside(index.border_distance(rows[alone], x[alone], y[alone]))
-        near = work.jarak[alone] <= self._tolerance
+        near = work.jarak[alone] <= tolerance[alone]
         away = np.where(work.actual[alone] >= 0, _V["tidak_sesuai"], _V["di_luar_wilayah"])
         work.verdik[alone] = np.where(near, _V["dalam_toleransi"], away)
         for i in np.intersect1d(miss, np.fromiter(claims, np.int64, len(claims))):
-            self._several(work, int(i), claims[int(i)], float(x[i]), float(y[i]))
+            self._several(work, int(i), claims[int(i)], (float(x[i]), float(y[i]), float(tolerance[i])))
         return work
 
     def _owners(self, x: Floats, y: Floats) -> npt.NDArray[np.int32]:
@@ -200,10 +196,10 @@ class Verifier:
         actual[ask] = self._index.where(x[ask], y[ask])[0]
         return actual
 
-    def _several(self, work: _Work, i: int, claim: Klaim, x: float, y: float) -> None:
-        """Judge a row whose code means no polygon, or several."""
+    def _several(self, work: _Work, i: int, claim: Klaim, asked: tuple[float, float, float]) -> None:
+        """Judge a row (lon, lat, tolerance) whose code means no polygon, or several."""
         work.menjadi[i] = " ".join(claim.menjadi)
-        verdik, work.actual[i], jarak = judge(self._index, claim, int(work.actual[i]), x, y, self._tolerance)
+        verdik, work.actual[i], jarak = judge(self._index, claim, int(work.actual[i]), *asked)
         work.verdik[i] = _V[verdik]
         work.jarak[i] = math.nan if jarak is None else jarak
 
