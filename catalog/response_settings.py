@@ -38,9 +38,9 @@ class WarningRule(Strict):
     """Which CAP warnings are answered: all lists must fit; an empty one takes all."""
 
     layer: str = Field(default="peringatan-cuaca", description="Collection of CAP alerts; empty: none")
-    severity: list[Severity] = Field(default_factory=lambda: ["Extreme"])
-    urgency: list[Urgency] = Field(default_factory=lambda: ["Immediate"])
-    certainty: list[Certainty] = Field(default_factory=lambda: ["Observed", "Likely"])
+    severity: list[Severity] = Field(default=["Extreme"])
+    urgency: list[Urgency] = Field(default=["Immediate"])
+    certainty: list[Certainty] = Field(default=["Observed", "Likely"])
     events: list[str] = Field(default_factory=list, description="Values of `peristiwa`, in any case")
 
 

@@ -12,7 +12,9 @@ from catalog.clock import Clock, utc_now
 from catalog.database import Database
 from catalog.datasets import DatasetBook
 from catalog.jobs import JobBook
+from catalog.notify.outbox import Outbox
 from catalog.regions import RegionBook
+from catalog.responses import ResponseBook
 from catalog.runs import RunBook
 from catalog.tables import counters
 from catalog.versions import VersionBook
@@ -29,6 +31,8 @@ class Catalog:
         self.versions = VersionBook(database, clock, self.audit)
         self.regions = RegionBook(database, clock, self.audit)
         self.jobs = JobBook(database, clock)
+        self.responses = ResponseBook(database, clock, self.audit)
+        self.outbox = Outbox(database, clock, self.audit)
 
     @classmethod
     def open(cls, url: str, clock: Clock = utc_now) -> Catalog:

@@ -123,6 +123,7 @@ run_layers = sa.Table(
         Column(name, sa.BigInteger, nullable=False)
         for name in ("seen", "added", "updated", "unchanged", "removed", "failed", "repaired")
     ),
+    Column("corrected", sa.BigInteger, nullable=False, server_default=sa.text("0")),
 )  # fmt: skip
 
 run_errors = sa.Table(
@@ -283,4 +284,144 @@ jobs = sa.Table(
     Column("reason", Text, nullable=False),
     Column("results", sa.LargeBinary),
     sa.Index("ix_jobs_state", "state", "number"),
+)  # fmt: skip
+
+# Events (earthquakes, warnings) that were seen, and the answer that each has got: respons-cepat.
+responses = sa.Table(
+    "responses", metadata,
+    Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    Column("id", Key, nullable=False, unique=True),
+    Column("layer_id", Key, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("feature_id", Key, nullable=False),
+    Column("members", Json, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("lon", sa.Float, nullable=False),
+    Column("lat", sa.Float, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("answered", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("attempts", sa.Integer, nullable=False),
+    Column("next_try", UtcTime),
+    Column("lease_until", UtcTime),
+    Column("revision", sa.Integer, nullable=False),
+    Column("dataset_id", Key, nullable=False),
+    Column("first_seen", UtcTime, nullable=False),
+    Column("updated", UtcTime, nullable=False),
+    sa.Index("ix_responses_layer_id", "layer_id", "at"),
+    sa.Index("ix_responses_state", "state", "next_try"),
+)  # fmt: skip
+
+# Notices on their way: one row per event of ours and channel, kept until delivered or given up.
+notices = sa.Table(
+    "notices", metadata,
+    Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    Column("event_id", Key, nullable=False),
+    Column("channel", Key, nullable=False),
+    Column("body", Json, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", sa.Integer, nullable=False),
+    Column("next_try", UtcTime, nullable=False),
+    Column("lease_until", UtcTime),
+    Column("reason", Text, nullable=False),
+    Column("created", UtcTime, nullable=False),
+    Column("finished", UtcTime),
+    sa.UniqueConstraint("event_id", "channel", name="uq_notices_event_id"),
+    sa.Index("ix_notices_state", "state", "next_try"),
+)  # fmt: skip
+
+reconciliations = sa.Table(
+    "reconciliations", metadata,
+    Column("id", Key, primary_key=True),
+    Column("definition", Json, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("created", UtcTime, nullable=False),
+    Column("updated", UtcTime, nullable=False),
+)  # fmt: skip
+
+reconciliation_runs = sa.Table(
+    "reconciliation_runs", metadata,
+    Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    Column("reconciliation_id", Key, sa.ForeignKey("reconciliations.id"), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("versions", Json, nullable=False),
+    Column("counts", Json, nullable=False),
+    Column("queue", Json, nullable=False),
+    sa.Index("ix_reconciliation_runs_reconciliation_id", "reconciliation_id", "number"),
+)  # fmt: skip
+
+# One row per difference ever met; it is closed, never deleted.
+reconciliation_items = sa.Table(
+    "reconciliation_items", metadata,
+    Column("reconciliation_id", Key, sa.ForeignKey("reconciliations.id"), primary_key=True),
+    Column("key", Key, primary_key=True),
+    Column("verdict", Key, nullable=False),
+    Column("code", Key, nullable=False),
+    Column("facts", Json, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("decision", sa.Integer),
+    Column("run", sa.Integer, nullable=False),  # the last that changed it
+    Column("changed", UtcTime, nullable=False),
+    sa.Index("ix_reconciliation_items_state", "reconciliation_id", "state", "code"),
+)  # fmt: skip
+
+reconciliation_rules = sa.Table(
+    "reconciliation_rules", metadata,
+    Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    Column("reconciliation_id", Key, sa.ForeignKey("reconciliations.id"), nullable=False, index=True),
+    Column("fits", Json, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("until", UtcTime),
+    Column("undone_at", UtcTime),
+    Column("undone_by", Text, nullable=False),
+    Column("undone_reason", Text, nullable=False),
+)  # fmt: skip
+
+reconciliation_decisions = sa.Table(
+    "reconciliation_decisions", metadata,
+    Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    Column("reconciliation_id", Key, sa.ForeignKey("reconciliations.id"), nullable=False),
+    Column("item_key", Key, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("facts", Json, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("details", Json, nullable=False),
+    Column("rule", sa.Integer, sa.ForeignKey("reconciliation_rules.number"), index=True),
+    Column("reason", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("until", UtcTime),
+    Column("undone_at", UtcTime),
+    Column("undone_by", Text, nullable=False),
+    Column("undone_reason", Text, nullable=False),
+    sa.Index("ix_reconciliation_decisions_item", "reconciliation_id", "item_key"),
+)  # fmt: skip
+
+# What decisions change in a dataset's cells on every later harvest.
+corrections = sa.Table(
+    "corrections", metadata,
+    Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    Column("decision", sa.Integer, sa.ForeignKey("reconciliation_decisions.number"),
+           nullable=False, index=True),
+    Column("dataset_id", Key, nullable=False),
+    Column("feature_id", Key, nullable=False),
+    Column("field", Key, nullable=False),
+    Column("code_field", Key, nullable=False),
+    Column("code", Key, nullable=False),
+    Column("was", Json),
+    Column("becomes", Json),
+    Column("created", UtcTime, nullable=False),
+    Column("ended", UtcTime),
+    Column("superseded_by", sa.Integer),  # the decision that spoke of the same cell later
+    Column("stale_since", UtcTime),
+    Column("applied", UtcTime),
+    Column("run_id", Key, nullable=False),
+    sa.Index("ix_corrections_dataset_id", "dataset_id", "feature_id"),
 )  # fmt: skip
