@@ -124,11 +124,12 @@ class _Search:
         """
         asked = {region[0]: place(region) for region in regions if region[1]}
         goals = {code: _moved(where, became) for code, where in asked.items()}
-        was, now = _unique(self.before, place, {*asked.values()}), _unique(self.after, place, {*goals.values()})
+        was = _unique(self.before, place, {*asked.values()})
+        now = _unique(self.after, place, {*goals.values()})
         pairs = {
             code: now[goal]
             for code, goal in goals.items()
-            if was.get(asked[code]) == code and now.get(goal, code) not in self.taken and goal in now
+            if was.get(asked[code]) == code and goal in now and now[goal] not in self.taken
         }
         roads = Counter((code[:_KABKOTA], goal[:_KABKOTA]) for code, goal in pairs.items())
         for code, goal in pairs.items():

@@ -162,12 +162,14 @@ class Counts:
     removed: int = 0
     failed: int = 0
     repaired: int = 0
+    corrected: int = 0
+    """Values and codes that stewards' decisions put right (see `catalog.reconciliation`)."""
 
     def add(self, other: Counts) -> None:
         """Add another layer's counts to these."""
         if other.expected is not None:
             self.expected = (self.expected or 0) + other.expected
-        for name in ("seen", "added", "updated", "unchanged", "removed", "failed", "repaired"):
+        for name in ("seen", "added", "updated", "unchanged", "removed", "failed", "repaired", "corrected"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
