@@ -46,6 +46,7 @@ class Terdampak:
     and `bagian_kelas` the share of each class. `jumlah` counts all who live in the desa that are hit,
     `perkiraan` the share of them; None when no aggregate of a desa is published (`tanpa_data` counts
     such desa in a larger region). `mmi` is the intensity of an earthquake and `sigma` its deviation.
+    Of a raster: `bagian_tanpa_data` is the share without data and `maksimum` the highest value there.
     """
 
     kode: str
@@ -61,6 +62,8 @@ class Terdampak:
     tanpa_data: int = 0
     mmi: float | None = None
     sigma: float | None = None
+    bagian_tanpa_data: float | None = None
+    maksimum: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values without what is not known."""
@@ -73,20 +76,25 @@ class Terdampak:
         for name in ("jumlah", "perkiraan"):
             if (values := getattr(self, name)) is not None:
                 found[name] = {k: round(v, 1) for k, v in values.items()}
-        if self.mmi is not None and self.sigma is not None:
-            found |= {"mmi": round(self.mmi, 2), "sigma": round(self.sigma, 2)}
+        for name, digits in (("mmi", 2), ("sigma", 2), ("bagian_tanpa_data", 6), ("maksimum", 6)):
+            if (number := getattr(self, name)) is not None:
+                found[name] = round(number, digits)
         return found
 
 
 @dataclass(frozen=True, slots=True)
 class Dampak:
-    """All that is hit: desa by code, and the larger regions by level. `catatan` are keys of warnings."""
+    """All that is hit: desa by code, and the larger regions by level. `catatan` are keys of warnings.
+
+    `tanpa_data` names desa of which a raster says nothing: they are unknown, not safe.
+    """
 
     desa: list[Terdampak]
     wilayah: Mapping[Level, list[Terdampak]]
     metode_luas: str = METODE_LUAS
     sumber_intensitas: str = ""
     catatan: tuple[str, ...] = ()
+    tanpa_data: tuple[str, ...] = ()
 
 
 def affected_by_area(
@@ -111,7 +119,7 @@ def affected_by_area(
     for row in sorted(whole):
         per_class = {kelas: shares[kelas][row] for kelas in classes if row in shares[kelas]}
         highest = next((kelas for kelas in reversed(classes) if kelas in per_class), "")
-        desa.append(_desa(index, row, whole[row], aggregates, kelas=highest, bagian_kelas=per_class))
+        desa.append(desa_of(index, row, whole[row], aggregates, kelas=highest, bagian_kelas=per_class))
     return Dampak(desa, roll_up(index, desa, classes, names or {}))
 
 
@@ -139,7 +147,7 @@ def affected_by_earthquake(
     for i in hit:
         degree = roman(float(mmi[i]))
         extra = {"mmi": float(mmi[i]), "sigma": float(deviation[i]), "bagian_kelas": {degree: 1.0}}
-        desa.append(_desa(index, int(near[i]), 1.0, aggregates, kelas=degree, **extra))
+        desa.append(desa_of(index, int(near[i]), 1.0, aggregates, kelas=degree, **extra))
     classes = [roman(degree) for degree in range(1, 11)]
     notes = tuple(f"di_luar_relasi.{name}" for name in quake.outside_of_relation())
     return Dampak(desa, roll_up(index, desa, classes, names or {}), METODE_LUAS, SUMBER, notes)
@@ -213,7 +221,10 @@ def _equal_area(geometries: Geometries) -> Floats:
     return cast(Floats, shapely.area(projected))
 
 
-def _desa(index: DesaIndex, row: int, share: float, aggregates: Aggregates | None, **extra: Any) -> Terdampak:
+def desa_of(
+    index: DesaIndex, row: int, share: float, aggregates: Aggregates | None, **extra: Any
+) -> Terdampak:
+    """Return one desa that is hit by `share` of its area, with the people of it."""
     code = index.code(row)
     there = None if aggregates is None else aggregates.get(code)
     estimate = None if there is None else {name: value * share for name, value in there.items()}
@@ -254,6 +265,7 @@ def _summed(
         sum(one.tanpa_data for one in desa),
         strongest.mmi,
         strongest.sigma,
+        maksimum=max((one.maksimum for one in desa if one.maksimum is not None), default=None),
     )
 
 

@@ -7,26 +7,21 @@ in it: small desa get an answer, and neighbours share the cells of their border.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import batched, pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import rasterio
-import shapely
-from exactextract import exact_extract
-from exactextract.raster import NumPyRasterSource
-from pyproj import CRS, Transformer
-from rasterio.windows import Window, from_bounds
 from shapely.geometry.base import BaseGeometry
 
-from catalog.errors import ProtocolError, QueryError
+from analysis.ragged import Floats
+from analysis.raster_cells import Cells, Source, moved, opened
+from catalog.errors import QueryError
 
 _BATCH = 256
-_MOST_CELLS = 20_000_000
+_MOST_VALUES = 1000
+"""Different values in one polygon beyond which they are measurements, and none of them is a majority."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +36,21 @@ class Zone:
 class ZoneStatistics:
     """Figures of one zone. `cells` is the covered area in cells with data, `no_data` the part without.
 
-    What the raster does not reach counts as without data. `classes` are parts of the covered area
-    with data, one per class; all None where there is no data at all.
+    What the raster does not reach counts as without data. `deviation` is that of the population.
+    `majority` is the value with the most area, the lowest of equals, None where there are too many
+    different ones. `classes` are parts of the covered area with data, one per class; all None where
+    there is no data at all.
     """
 
     code: str
     cells: float
     no_data: float
-    mean: float | None
-    least: float | None
-    most: float | None
-    total: float | None
+    mean: float | None = None
+    deviation: float | None = None
+    least: float | None = None
+    most: float | None = None
+    total: float | None = None
+    majority: float | None = None
     classes: tuple[float | None, ...] = ()
 
 
@@ -70,105 +69,100 @@ def zonal(
     """
     if any(not low < high for low, high in pairwise(breaks)) or len(breaks) == 1:
         raise QueryError("class breaks must grow, two at least", where="batas_kelas")
-    try:
-        source = rasterio.open(raster)
-    except rasterio.errors.RasterioIOError as error:
-        raise ProtocolError("the raster can not be read", where=str(raster)) from error
-    with source:
-        if not 1 <= band <= source.count:
-            raise QueryError(f"the raster has {source.count} band(s)", where="band")
-        if source.crs is None or source.transform.b or source.transform.d or source.transform.e >= 0:
-            raise ProtocolError("the raster has no CRS or is not north up", where=str(raster))
+    with opened(raster, band) as source:
         for some in batched(zones, _BATCH, strict=False):
-            moved = _moved([zone.geometry for zone in some], crs, source.crs.to_wkt())
-            for zone, geometry in zip(some, moved, strict=True):
-                yield _one(zone.code, geometry, source, band, breaks)
+            shapes = moved([zone.geometry for zone in some], crs, source.wkt)
+            for zone, geometry in zip(some, shapes, strict=True):
+                yield _one(zone.code, geometry, source, breaks)
 
 
-def _moved(geometries: list[BaseGeometry], crs: str, wanted: str) -> list[BaseGeometry]:
-    here, there = CRS.from_user_input(crs), CRS.from_wkt(wanted)
-    if here.equals(there, ignore_axis_order=True):
-        return geometries
-    transform = Transformer.from_crs(here, there, always_xy=True).transform
-
-    def points(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return np.column_stack(transform(xy[:, 0], xy[:, 1]))
-
-    return [shapely.transform(geometry, points) for geometry in geometries]
-
-
-def _one(
-    code: str, geometry: BaseGeometry, source: Any, band: int, breaks: Sequence[float]
-) -> ZoneStatistics:
+def _one(code: str, geometry: BaseGeometry, source: Source, breaks: Sequence[float]) -> ZoneStatistics:
     if geometry.is_empty or not geometry.area:
         return _nothing(code, breaks)
-    size = abs(source.transform.a * source.transform.e)
-    window = _window(source, geometry.bounds)
-    values, cover = (np.empty(0), np.empty(0)) if window is None else _cells(source, band, window, geometry)
-    good = np.isfinite(values)
-    values, cover = values[good], cover[good]
-    cells = float(cover.sum())
-    if not cells:
+    window, _ = source.window(geometry.bounds)
+    sums = _Sums(breaks)
+    for cells in source.cells(geometry, window, areas=False) if window else ():
+        sums.add(cells)
+    if not sums.cells:
         return _nothing(code, breaks)
-    missing = 1 - cells / (geometry.area / size)
+    missing = 1 - sums.cells / (geometry.area / source.cell_size)
     return ZoneStatistics(
         code,
-        cells,
+        sums.cells,
         no_data=0.0 if missing < 1e-9 else missing,
-        mean=float(np.average(values, weights=cover)),
-        least=float(values.min()),
-        most=float(values.max()),
-        total=float((values * cover).sum()),
-        classes=_classes(values, cover, breaks),
+        mean=sums.mean,
+        deviation=float(np.sqrt(sums.squares / sums.cells)),
+        least=sums.least,
+        most=sums.most,
+        total=sums.mean * sums.cells,
+        majority=sums.majority(),
+        classes=tuple((sums.classes / sums.cells).tolist()),
     )
 
 
 def _nothing(code: str, breaks: Sequence[float]) -> ZoneStatistics:
-    return ZoneStatistics(code, 0.0, 1.0, None, None, None, None, (None,) * max(len(breaks) - 1, 0))
+    return ZoneStatistics(code, 0.0, 1.0, classes=(None,) * max(len(breaks) - 1, 0))
 
 
-def _window(source: Any, bounds: tuple[float, ...]) -> Window | None:
-    """Return the whole cells below a box, None outside. QueryError when they are too many."""
-    asked = from_bounds(*bounds, transform=source.transform)
-    left, top = max(int(np.floor(asked.col_off)), 0), max(int(np.floor(asked.row_off)), 0)
-    right = min(int(np.ceil(asked.col_off + asked.width)), source.width)
-    bottom = min(int(np.ceil(asked.row_off + asked.height)), source.height)
-    if left >= right or top >= bottom:
-        return None
-    if (right - left) * (bottom - top) > _MOST_CELLS:
-        raise QueryError(f"one polygon covers more than {_MOST_CELLS} cells", where="raster")
-    return Window(left, top, right - left, bottom - top)
+@dataclass(slots=True)
+class _Sums:
+    """Adds strips of cells up. Mean and squares after Chan, Golub & LeVeque (1979): no cancellation."""
 
+    breaks: Sequence[float]
+    cells: float = 0.0
+    mean: float = 0.0
+    squares: float = 0.0
+    least: float = np.inf
+    most: float = -np.inf
+    classes: Floats = field(init=False)
+    _values: dict[float, float] | None = field(default_factory=dict)
 
-def _cells(
-    source: Any, band: int, window: Window, geometry: BaseGeometry
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return value (NaN without data) and covered part of each cell that the polygon touches."""
-    read = source.read(band, window=window, masked=True)
-    grid = np.ma.filled(read.astype(np.float64), np.nan)
-    west, south, east, north = source.window_bounds(window)
-    raster = NumPyRasterSource(grid, west, south, east, north)
-    feature = {"type": "Feature", "properties": {}, "geometry": shapely.geometry.mapping(geometry)}
-    found = exact_extract(raster, [feature], ["values", "coverage"])[0]["properties"]
-    return np.asarray(found["values"], dtype=np.float64), np.asarray(found["coverage"], dtype=np.float64)
+    def __post_init__(self) -> None:
+        self.classes = np.zeros(max(len(self.breaks) - 1, 0))
 
+    def add(self, found: Cells) -> None:
+        """Take the cells with data of a strip."""
+        good = np.isfinite(found.values) & (found.cover > 0)
+        values, cover = found.values[good], found.cover[good]
+        weight = float(cover.sum())
+        if not weight:
+            return
+        mean = float(np.average(values, weights=cover))
+        apart, together = mean - self.mean, self.cells + weight
+        self.squares += (
+            float((cover * (values - mean) ** 2).sum()) + apart**2 * self.cells * weight / together
+        )
+        self.mean += apart * weight / together
+        self.cells = together
+        self.least, self.most = min(self.least, float(values.min())), max(self.most, float(values.max()))
+        if self.breaks:
+            self.classes += np.histogram(values, bins=np.asarray(self.breaks, np.float64), weights=cover)[0]
+        self._count(values, cover)
 
-def _classes(
-    values: npt.NDArray[np.float64], cover: npt.NDArray[np.float64], breaks: Sequence[float]
-) -> tuple[float, ...]:
-    if not breaks:
-        return ()
-    parts, _ = np.histogram(values, bins=np.asarray(breaks, dtype=np.float64), weights=cover)
-    return tuple(float(part) for part in parts / cover.sum())
+    def _count(self, values: Floats, cover: Floats) -> None:
+        if self._values is None:
+            return
+        different, place = np.unique(values, return_inverse=True)
+        many = np.bincount(place, cover)
+        for value, weight in zip(different[:_MOST_VALUES].tolist(), many.tolist(), strict=False):
+            self._values[value] = self._values.get(value, 0.0) + weight
+        if max(len(different), len(self._values)) > _MOST_VALUES:
+            self._values = None
+
+    def majority(self) -> float | None:
+        """Return the value with the most area, the lowest of those that are equal."""
+        if not self._values:
+            return None
+        return min(self._values, key=lambda value: (-self._values[value], value))  # type: ignore[index]
 
 
 def zonal_table(found: Iterable[ZoneStatistics], breaks: Sequence[float] = ()) -> pa.Table:
-    """Return the statistics as Arrow: `kode, sel, tanpa_data, rata_rata, min, maks, jumlah, kelas_*`."""
+    """Return the statistics as Arrow: `kode, sel, tanpa_data, rata_rata, simpangan_baku, ...`."""
     rows = list(found)
     columns: dict[str, pa.Array] = {"kode": pa.array([row.code for row in rows], pa.string())}
     names = {
-        "sel": "cells", "tanpa_data": "no_data", "rata_rata": "mean", "min": "least", "maks": "most",
-        "jumlah": "total",
+        "sel": "cells", "tanpa_data": "no_data", "rata_rata": "mean", "simpangan_baku": "deviation",
+        "min": "least", "maks": "most", "jumlah": "total", "mayoritas": "majority",
     }  # fmt: skip
     for name, attribute in names.items():
         columns[name] = pa.array([getattr(row, attribute) for row in rows], pa.float64())

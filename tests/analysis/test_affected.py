@@ -150,6 +150,27 @@ def test_the_relation_s_numbers() -> None:
     assert sigma(np.array([0.0, 22.9]))[1] == pytest.approx(0.82 + 0.37 / 2)
 
 
+# (magnitude, distance) -> mean and deviation by the Matlab implementation that OpenQuake is verified with
+# (gem/oq-engine, openquake/hazardlib/tests/gsim/data/a12ipe/AWW_IPE_RHYPO_MEAN.csv and _SIGMA.csv)
+INDEPENDENT = [
+    (5.0, 1.0, 8.1928149, 1.1892958),
+    (5.0, 50.0, 3.7394023, 0.8841552),
+    (5.0, 300.0, 1.3680280, 0.8221434),
+    (6.0, 10.0, 7.2488079, 1.1307441),
+    (6.0, 100.0, 4.2486195, 0.8384363),
+    (7.0, 20.0, 7.5721877, 1.0298979),
+    (7.0, 300.0, 4.2223319, 0.8221434),
+]
+
+
+@pytest.mark.parametrize(("magnitude", "distance", "mean", "deviation"), INDEPENDENT)
+def test_the_relation_is_that_of_others(
+    magnitude: float, distance: float, mean: float, deviation: float
+) -> None:
+    assert intensity(magnitude, np.array([distance]))[0] == pytest.approx(mean, abs=5e-8)
+    assert sigma(np.array([distance]))[0] == pytest.approx(deviation, abs=5e-8)
+
+
 def test_intensity_grows_with_magnitude_and_falls_with_distance() -> None:
     distance = np.linspace(1, 300, 600)
     assert (np.diff(intensity(6.5, distance)) < 0).all()

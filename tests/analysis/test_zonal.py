@@ -103,6 +103,37 @@ def _oracle(source: rasterio.DatasetReader, geometry) -> tuple[float, float]:
     return float(np.average(values.data[good], weights=part[good])), float(part[good].sum())
 
 
+def test_deviation_and_majority_are_numpy_s(raster: Path) -> None:
+    found = _one(raster, box(107, -9, 110, -6))
+    data = GRID[GRID != -9].astype(float)
+    assert found.deviation == pytest.approx(data.std())
+    assert found.majority == 1
+    row = zonal_table([found]).to_pylist()[0]
+    assert (row["simpangan_baku"], row["mayoritas"]) == (found.deviation, 1.0)
+
+
+def test_strips_add_up_to_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An index of 0..1 like InaRISK's, far from zero and fine: read in pieces of 7 rows."""
+    grid = (1000 + np.random.default_rng(1).random((60, 50))).astype(np.float32)
+    grid[20:30, :25] = -9
+    path = _written(tmp_path / "halus.tif", grid, from_origin(107, -6, 0.01, 0.01), "EPSG:4326")
+    shape_ = shapely.Point(107.25, -6.3).buffer(0.22)
+    whole = _one(path, shape_, breaks=(1000, 1000.5, 1001))
+    monkeypatch.setattr("analysis.raster_cells.STRIP_CELLS", 350)
+    parts = _one(path, shape_, breaks=(1000, 1000.5, 1001))
+    for name in ("cells", "no_data", "mean", "deviation", "least", "most", "total"):
+        assert getattr(parts, name) == pytest.approx(getattr(whole, name), rel=1e-9)
+    assert parts.classes == pytest.approx(whole.classes)
+    assert parts.majority is None  # measurements: no value comes twice
+
+
+def test_a_desa_smaller_than_a_cell_has_figures(raster: Path) -> None:
+    found = _one(raster, box(108.4, -7.6, 108.41, -7.59), breaks=(0, 4, 5))
+    assert (found.mean, found.deviation, found.majority) == (4, 0, 4)
+    assert found.cells == pytest.approx(1e-4)
+    assert found.classes == (0.0, 1.0)
+
+
 def test_wrong_inputs_are_named(raster: Path, tmp_path: Path) -> None:
     with pytest.raises(QueryError) as caught:
         _one(raster, box(107, -7, 108, -6), breaks=(3, 1))
