@@ -16,6 +16,7 @@ from catalog.config import load_settings, load_sources
 from catalog.errors import NotFoundError, SatuDataError
 from catalog.model import RunState
 from harvesters.engine.engine import opened
+from harvesters.privacy.texts import redact
 
 log = logging.getLogger(__name__)
 _EXIT = {RunState.OK: 0, RunState.UNCHANGED: 0, RunState.HELD: 5}
@@ -48,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return harvest(given.source, given.config, given.data, given.trigger, cancel)
     except SatuDataError as error:
-        log.error("%s: %s", given.source, error)
+        log.error("%s: %s", given.source, redact(str(error)))
         return error.exit_code
 
 

@@ -1,11 +1,15 @@
-"""Where a run is written: in the catalog, or (dry run) nowhere but in memory."""
+"""Where a run is written: in the catalog, or (dry run) nowhere but in memory.
+
+Whatever is written here is redacted: messages quote ids and values of the source, which may tell of
+persons.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from secrets import token_hex
 from typing import Any, Protocol
@@ -14,6 +18,7 @@ from catalog.clock import Clock
 from catalog.model import Counts, ItemError, RunState
 from catalog.runs import Phase, Run
 from catalog.store import Catalog
+from harvesters.privacy.texts import redact, redacted, without_numbers
 
 
 class Book(Protocol):
@@ -50,6 +55,15 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
+def _redacted(error: ItemError) -> ItemError:
+    return replace(
+        error,
+        message=redact(error.message),
+        remote_id=redact(error.remote_id),
+        url=without_numbers(error.url),
+    )
+
+
 class LiveBook:
     """Writes to the catalog; equal phases in a row are written once."""
 
@@ -77,15 +91,17 @@ class LiveBook:
 
     def counts(self, layer_id: str, counts: Counts) -> None:
         """Set a layer's counts."""
-        self._runs.counts(self.run_id, layer_id, counts)
+        self._runs.counts(self.run_id, redact(layer_id), counts)
 
     def errors(self, errors: Iterable[ItemError], layer_id: str) -> None:
         """Add item errors."""
-        self._runs.errors_add(self.run_id, errors, layer_id)
+        self._runs.errors_add(self.run_id, map(_redacted, errors), redact(layer_id))
 
     def finish(self, state: RunState, reason: str, code: str, details: dict[str, Any]) -> Run:
         """Write the terminal state."""
-        return self._runs.finish(self.run_id, state, reason=reason, code=code, details=details)
+        return self._runs.finish(
+            self.run_id, state, reason=redact(reason), code=code, details=redacted(details)
+        )
 
 
 @dataclass(slots=True)
@@ -110,13 +126,13 @@ class DryBook:
 
     def counts(self, layer_id: str, counts: Counts) -> None:
         """Set a layer's counts."""
-        self.layers[layer_id] = counts
+        self.layers[redact(layer_id)] = counts
 
     def errors(self, errors: Iterable[ItemError], layer_id: str) -> None:
         """Keep item errors for the run's details."""
         self.items += [
-            {"layer": layer_id, "code": e.code, "message": e.message, "remote_id": e.remote_id,
-             "severity": e.severity} for e in errors
+            {"layer": redact(layer_id), "code": e.code, "message": e.message, "remote_id": e.remote_id,
+             "severity": e.severity} for e in map(_redacted, errors)
         ]  # fmt: skip
 
     def finish(self, state: RunState, reason: str, code: str, details: dict[str, Any]) -> Run:
@@ -126,7 +142,7 @@ class DryBook:
             total.add(counts)
         return Run(
             id=self.run_id, source_id=self.source_id, state=state, phase=self.at, started=now, finished=now,
-            heartbeat=now, lease_until=now + timedelta(0), counts=total, layers=self.layers, reason=reason,
-            code=code, trigger=self.trigger, worker=worker_name(),
-            details={**details, "dry_run": True, "errors": self.items[:200]},
+            heartbeat=now, lease_until=now + timedelta(0), counts=total, layers=self.layers,
+            reason=redact(reason), code=code, trigger=self.trigger, worker=worker_name(),
+            details={**redacted(details), "dry_run": True, "errors": self.items[:200]},
         )  # fmt: skip

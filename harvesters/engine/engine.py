@@ -35,12 +35,13 @@ from harvesters.engine.job import Job, Offer, Tally
 from harvesters.engine.lease import Heartbeat
 from harvesters.engine.missing import withdraw_missing
 from harvesters.engine.notify import Hook, Published, hooks_for, notify
-from harvesters.engine.publish import load_regions, put_record, record_of, stricter
+from harvesters.engine.publish import load_regions, masked_fields, put_record, record_of, stricter
 from harvesters.engine.raster import harvest_raster
 from harvesters.engine.result import LayerResult
 from harvesters.engine.stage import Staged, Stager
 from harvesters.file.place import in_data
 from harvesters.http.client import HttpClient
+from harvesters.privacy.texts import redact, traced
 from harvesters.progress import Progress, Silent
 from harvesters.registry import check, harvester_class
 from layers.contract import LayerStore
@@ -181,6 +182,11 @@ class Engine:
         try:
             self._owned(job, remote)
             offer = Offer(remote, tally, None if is_record else job.current(remote.collection_id))
+            if reasons := version.judge_names(offer):
+                return version.held(offer.id, None, reasons)
+            if masked := masked_fields(job, offer):
+                said = f"personal data was masked in: {', '.join(masked)}"
+                tally.errors([ItemError("personal-text", said, remote.remote_id, severity="warning")])
             return self._harvest_one(job, offer)
         except CancelledRunError:
             raise
@@ -193,7 +199,8 @@ class Engine:
             self._item(tally, remote, exc.code, str(exc))
             return LayerResult(remote.collection_id, RunState.FAILED, exc.code, str(exc))
         except Exception as exc:
-            log.exception("run %s: dataset %s", job.book.run_id, remote.collection_id)
+            named = redact(remote.collection_id)
+            log.error("run %s: dataset %s\n%s", job.book.run_id, named, traced(exc))
             said = f"{type(exc).__name__}: {exc}"
             self._item(tally, remote, "internal", said)
             return LayerResult(remote.collection_id, RunState.FAILED, "internal", said)
@@ -359,7 +366,7 @@ class Engine:
         elif isinstance(exc, SatuDataError):
             code, reason = exc.code, str(exc)
         else:
-            log.error("run %s of %s broke", job.book.run_id, job.source.id, exc_info=exc)
+            log.error("run %s of %s broke\n%s", job.book.run_id, job.source.id, traced(exc))
         try:
             return job.book.finish(state, reason, code, job.results.details())
         except CancelledRunError:  # reaped: another process has written the end

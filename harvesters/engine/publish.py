@@ -10,6 +10,7 @@ from catalog.model import DatasetRecord, ItemError, VersionInfo
 from catalog.regions import load_crosswalk_from_rows, load_from_rows
 from harvesters.engine.job import Job, Offer
 from harvesters.mapping.mapping import merged_record
+from harvesters.privacy.texts import clean_record
 
 type Change = Literal["added", "updated", "unchanged"]
 type Load = Callable[..., tuple[int, list[ItemError]]]
@@ -17,10 +18,11 @@ _ACCESS = ("publik", "terbatas", "internal")
 
 
 def record_of(job: Job, offer: Offer, info: VersionInfo | None = None) -> DatasetRecord:
-    """Return what is said of the dataset: configuration over harvest, extent and CRS as stored."""
-    record = merged_record(offer.remote.record, offer.remote.layer, job.source)
-    if not record.title.id and not record.title.en:
-        record.title = record.title.model_copy(update={"id": offer.remote.remote_id})
+    """Return what is said of the dataset: configuration over harvest, extent and CRS as stored.
+
+    Personal data in its texts is masked (`masked_fields` names where).
+    """
+    record, _ = clean_record(_said(job, offer))
     if info is None:
         return record
     if info.bbox is not None:
@@ -30,6 +32,18 @@ def record_of(job: Job, offer: Offer, info: VersionInfo | None = None) -> Datase
     record.time_start = record.time_start or _instant(info.time_start)
     record.time_end = record.time_end or _instant(info.time_end)
     return record
+
+
+def _said(job: Job, offer: Offer) -> DatasetRecord:
+    record = merged_record(offer.remote.record, offer.remote.layer, job.source)
+    if not record.title.id and not record.title.en:
+        record.title = record.title.model_copy(update={"id": offer.remote.remote_id})
+    return record
+
+
+def masked_fields(job: Job, offer: Offer) -> list[str]:
+    """Return the fields of the record whose texts held personal data."""
+    return clean_record(_said(job, offer))[1]
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -13,7 +13,8 @@ from harvesters.engine.job import Job, Offer
 from harvesters.engine.result import LayerResult
 from harvesters.engine.stage import Staged
 from harvesters.mapping.mapping import Mapping
-from harvesters.privacy.detect import Finding, PrivacyScan, personal_text
+from harvesters.privacy.detect import Finding, PrivacyScan
+from harvesters.privacy.texts import personal_text
 from layers.contract import Diff, LayerReader
 
 
@@ -64,11 +65,14 @@ def may_be_personal(offer: Offer, record: DatasetRecord) -> bool:
 
 
 def judge_personal(offer: Offer, scan: PrivacyScan, record: DatasetRecord) -> list[guards.Reason]:
-    """Ask the privacy guard; of the record's own texts too."""
-    findings = scan.findings()
-    if any(map(personal_text, (record.description.id, record.description.en, record.lineage))):
-        findings.append(Finding("(description)", "nik", 1))
-    return guards.personal(findings, allowed=may_be_personal(offer, record))
+    """Ask the privacy guard about the content (the record's own texts were masked)."""
+    return guards.personal(scan.findings(), allowed=may_be_personal(offer, record))
+
+
+def judge_names(offer: Offer) -> list[guards.Reason]:
+    """Refuse a NIK in what the dataset is called: ids stand in addresses, folders and tables."""
+    named = any(map(personal_text, (offer.id, offer.remote.remote_id)))
+    return guards.personal([Finding("(id)", "nik", 1)] if named else [], allowed=False)
 
 
 def rescan(schema: LayerSchema, reader: LayerReader) -> PrivacyScan:

@@ -33,6 +33,7 @@ from harvesters.http.errors import source_error, status_error
 from harvesters.http.session import GuardedSession
 from harvesters.http.watch import Watch
 from harvesters.http.wire import Lines
+from harvesters.privacy.texts import redact
 
 log = logging.getLogger(__name__)
 MAX_BACKOFF = 60.0
@@ -211,7 +212,7 @@ class HttpClient:
         told = error.params.get("retry_after") if isinstance(error, TransientSourceError) else None
         first = self.settings.backoff_seconds
         seconds = wait_exponential_jitter(multiplier=first, max=MAX_BACKOFF, jitter=first)(state)
-        log.info("try %s failed: %s", state.attempt_number, error)
+        log.info("try %s failed: %s", state.attempt_number, redact(str(error)))
         return max(seconds, float(told)) if told is not None else seconds
 
     def _sleep(self, seconds: float) -> None:

@@ -10,34 +10,37 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
 from catalog.model import LayerSchema
 from harvesters.privacy import words as words
+from harvesters.privacy.numbers import (
+    BARE_PHONE,
+    DIGITS16,
+    DIGITS_PHONE,
+    EMAIL,
+    OFFICE,
+    PHONE,
+    ascii_digits,
+    plausible,
+)
+from harvesters.privacy.texts import json_keys, personal_text, redact
 from layers.contract import FeatureBatch
 
 ID_COLUMN = "(id)"
-_SEP = r"[ .\-/]?"
-_DIGITS16 = re.compile(rf"(?<![\d.])\d(?:{_SEP}\d){{15}}(?![\d])")
-_PLAUSIBLE = re.compile(
-    r"(?:1[1-9]|21|3[1-6]|5[1-3]|6[1-5]|7[1-6]|8[12]|9[1-7])(?:0[1-9]|[1-7]\d)(?:0[1-9]|[1-9]\d)"
-    r"(?:0[1-9]|[12]\d|3[01]|4[1-9]|[56]\d|7[01])(?:0[1-9]|1[0-2])\d\d\d{4}"
-)
-"""PP KK CC, then the birth date DDMMYY (day + 40 for women) or a family card's date, then a number."""
-_PHONE = re.compile(rf"(?<![\d.])(?:\+?62[ \-]?|0)8[1-9](?:{_SEP}\d){{7,10}}(?!\d)")
-_DIGITS_PHONE = re.compile(rf"(?<![\d.])\+?\d(?:{_SEP}\d){{9,13}}(?!\d)")
-_BARE_PHONE = re.compile(r"(?m)^(?:62)?8[1-9]\d{7,10}$")
-_EMAIL = re.compile(r"(?i)(?<![\w.+-])[\w.+-]+@([\w-]+(?:\.[\w-]+)+)")
-_OFFICE = re.compile(r"(?i)(?:^|\.)(?:go|desa|mil|sch|ac)\.id$")
 _RT_RW = re.compile(r"(?i)\brt\b[\s.:/]*\d{1,3}|\brw\b[\s.:/]*\d{1,3}|\brt\s*/\s*rw\b|\bno\.?\s*rumah\b")
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
-_FOREIGN_DIGIT = re.compile(r"[^\D0-9]")
 _LONG = 100_000_000
 """Numbers below it are too short for a phone or an identity number."""
 _SHARE = 0.2
 """Share of look-alikes (16-digit numbers, say) that must be plausible; below it they are other ids."""
+
+
+_SAMPLE = 500
+"""Values per batch that are looked at for names under any header."""
+_FEW, _PEOPLE = 4, 0.3
+"""Under a header that says nothing: at least so many names with a known given name, and that share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,12 @@ class _Column:
     places: int = 0
     addresses: int = 0
     text_values: int = 0
+    told: bool = False
+    """The header itself, its explanation or a code holds a NIK (a table without a header line)."""
+    sampled: int = 0
+    people: int = 0
+    keys: set[str] = field(default_factory=set)
+    """Keys of JSON inside of the values."""
     header: str = field(default="")
 
 
@@ -95,20 +104,17 @@ def _as_text(value: Any) -> str:
     return "" if isinstance(value, date) else str(value)
 
 
-def _ascii_digits(text: str) -> str:
-    """Undo what hides digits: full-width and other scripts' digits, zero-width characters."""
-    text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
-    return _FOREIGN_DIGIT.sub(lambda m: str(unicodedata.decimal(m.group())), text)
-
-
 class PrivacyScan:
     """Reads batches (after mapping: dropped columns are gone) and tells what personal data is in them."""
 
     def __init__(self, schema: LayerSchema) -> None:
         self._schema = schema
         self._columns = {n: _Column(n, header=_plain(n)) for n in (*schema.names(), ID_COLUMN)}
-        for definition in schema.fields:  # labels of coded values are published too
-            self._read(self._columns[definition.name], list(definition.codes.values()))
+        for definition in schema.fields:  # headers, explanations and labels of codes are published too
+            column = self._columns[definition.name]
+            self._read(column, list(definition.codes.values()))
+            told = (definition.name, definition.title, definition.description, *definition.codes)
+            column.told = any(map(personal_text, told))
 
     def feed(self, batch: FeatureBatch) -> None:
         """Read one batch."""
@@ -123,12 +129,13 @@ class PrivacyScan:
             return
         column.text_values += len(texts)
         joined = "\n".join(texts)
-        if not joined.isascii():
-            joined = _ascii_digits(joined)
+        joined = ascii_digits(joined)
         _count_numbers(column, joined)
         if "@" in joined:
-            column.emails += sum(not _OFFICE.search(d) for d in _EMAIL.findall(joined))
+            column.emails += sum(not OFFICE.search(d) for d in EMAIL.findall(joined))
         _count_words(column, joined)
+        _count_people(column, joined)
+        column.keys |= {_plain(key) for key in json_keys(joined)}
 
     def findings(self) -> list[Finding]:
         """Return what was found, the columns in order."""
@@ -150,18 +157,18 @@ class PrivacyScan:
 
 
 def _count_numbers(column: _Column, joined: str) -> None:
-    for match in _DIGITS16.findall(joined):
+    for match in DIGITS16.findall(joined):
         column.digits16 += 1
-        column.nik += bool(_PLAUSIBLE.fullmatch(re.sub(r"\D", "", match)))
+        column.nik += plausible(match)
     if words.PHONE_HEADER.search(column.header):
-        bare = len(_BARE_PHONE.findall(joined))
+        bare = len(BARE_PHONE.findall(joined))
         column.phones += bare
         column.digits_phone += bare
     if "08" in joined or "62" in joined:
-        phones = len(_PHONE.findall(joined))
+        phones = len(PHONE.findall(joined))
         if phones:
             column.phones += phones
-            column.digits_phone += len(_DIGITS_PHONE.findall(joined))
+            column.digits_phone += len(DIGITS_PHONE.findall(joined))
 
 
 def _count_words(column: _Column, joined: str) -> None:
@@ -173,9 +180,26 @@ def _count_words(column: _Column, joined: str) -> None:
         column.places += sum(bool(words.PLACE.search(line)) for line in lines)
 
 
+def _count_people(column: _Column, joined: str) -> None:
+    """Look whether a sample of the values are names of people, whatever the header says."""
+    lines = joined.split("\n")
+    for line in lines[:: max(1, len(lines) // _SAMPLE)]:
+        column.sampled += 1
+        column.people += (
+            " " in line
+            and words.GIVEN.search(line) is not None
+            and words.PERSON_SHAPE.fullmatch(line.strip()) is not None
+            and words.PLACE.search(line) is None
+        )
+
+
 def _judge(column: _Column) -> list[Finding]:
     """Weigh one column's counts."""
-    found = []
+    return [replace(finding, field=redact(finding.field)) for finding in _weighed(column)]
+
+
+def _weighed(column: _Column) -> list[Finding]:
+    found = [Finding(column.name, "nik", 1)] if column.told else []
     if column.nik and column.nik >= _SHARE * column.digits16:
         kind = "family-card" if re.search(r"(^|_)(no_?)?kk($|_)|kartu_keluarga", column.header) else "nik"
         found.append(Finding(column.name, kind, column.nik))
@@ -184,18 +208,26 @@ def _judge(column: _Column) -> list[Finding]:
     if column.emails:
         found.append(Finding(column.name, "e-mail", column.emails))
     if column.text_values and _is_person(column):
-        found.append(Finding(column.name, "person-name", column.names))
+        found.append(Finding(column.name, "person-name", max(column.names, column.people, 1)))
     if column.addresses and column.addresses >= _SHARE * column.text_values:
         found.append(Finding(column.name, "address", column.addresses))
     elif column.values and words.HOME_HEADER.search(column.header):
         found.append(Finding(column.name, "address", column.values))
-    if column.values and words.SECRET_HEADER.search(column.header):
+    elif any(words.HOME_HEADER.search(key) for key in column.keys):
+        found.append(Finding(column.name, "address", column.text_values))
+    if (column.values and words.SECRET_HEADER.search(column.header)) or any(
+        words.SECRET_HEADER.search(key) for key in column.keys
+    ):
         found.append(Finding(column.name, "personal-field", column.values))
     return found
 
 
 def _is_person(column: _Column) -> bool:
     """Decide by header and content: `nama_krt` with words is enough, plain `nama` needs given names."""
+    if column.people >= _FEW and column.people >= _PEOPLE * column.sampled:
+        return True
+    if any(words.PERSON_HEADER.search(key) for key in column.keys):
+        return True
     if column.places * 2 > column.text_values:
         return False
     if words.PERSON_HEADER.search(column.header):
@@ -203,8 +235,3 @@ def _is_person(column: _Column) -> bool:
     if not words.NAME_HEADER.fullmatch(column.header):
         return False
     return column.given >= 0.3 * column.text_values and column.names * 2 > column.text_values
-
-
-def personal_text(text: str) -> bool:
-    """Tell whether a free text (a dataset's description) holds a NIK or family card number."""
-    return any(_PLAUSIBLE.fullmatch(re.sub(r"\D", "", m)) for m in _DIGITS16.findall(text))

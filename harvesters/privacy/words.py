@@ -34,14 +34,17 @@ POSITION = re.compile(
 PERSON_SHAPE = re.compile(r"(?=.{3,60}$)[^\W\d_](?:[^\W\d_]|[ .,'’`-])*")
 """Letters, blanks and what titles and names are written with: no digits, no slashes."""
 GIVEN = re.compile(
-    r"(?i)\b(muhamm?ad|mohamm?ad|moch|muh|m[ou]hd|ahmad|achmad|abdul|abdurrahman|agus|agung|ade|adi|aditya|andi|"
-    r"anita|ani|asep|ayu|bambang|budi|cecep|dadang|darmawan|dede|dedi|desi|dewi|dian|dina|dwi|edi|eka|eko|"
-    r"endang|entin|euis|fajar|fatimah|fitri|fitriani|hadi|handayani|hartono|hasan|hendra|heri|herman|ibrahim|"
-    r"ika|imas|indah|indra|ismail|iwan|joko|kartini|kurniawan|lestari|lilis|lina|maman|maria|maryam|mulyadi|"
+    r"(?i)\b(muhamm?ad|mohamm?ad|moch|muh|m[ou]hd|ahmad|achmad|abdul|abdurrahman|agus|ade|adi|aditya|andi|"
+    r"anita|ani|asep|bambang|budi|cecep|dadang|darmawan|dede|dedi|desi|dewi|dian|dina|dwi|edi|eka|eko|"
+    r"endang|entin|euis|fatimah|fitri|fitriani|hadi|handayani|hartono|hasan|hendra|heri|herman|ibrahim|"
+    r"ika|imas|indra|ismail|iwan|joko|kartini|kurniawan|lilis|lina|maman|maria|maryam|mulyadi|"
     r"mulyani|nani|neneng|nining|novi|nur|nurhayati|nuraini|putra|putri|rahman|rahmat|rani|ratna|rina|rini|"
-    r"riska|rizki|rizky|rohani|rudi|rukmini|santoso|saputra|sari|setiawan|siti|slamet|sri|suharto|sukarno|"
-    r"sulastri|sumarni|sunarto|supriyadi|suryadi|susanti|susilawati|sutrisno|syahrul|titin|tri|ujang|umar|"
-    r"utami|wahyu|wahyudi|wati|wawan|widodo|wulan|yanti|yanto|yayan|yudi|yuni|yusuf|zainal)\b"
+    r"riska|rizki|rizky|rohani|rudi|rukmini|santoso|saputra|setiawan|siti|slamet|suharto|sukarno|"
+    r"sulastri|sumarni|sunarto|supriyadi|suryadi|susanti|susilawati|sutrisno|syahrul|titin|ujang|umar|"
+    r"utami|wahyu|wahyudi|wati|wawan|widodo|wulan|yanti|yanto|yayan|yudi|yuni|yusuf|zainal|wahyuni|hidayat|nugroho|prasetyo|wijaya|permana|"
+    r"gunawan|firmansyah|hermawan|suryani|yuliani|yulianti|mariana|aisyah|khadijah|nurul|aminah|halimah|"
+    r"rizal|arif|arief|irfan|ilham|fauzi|samsudin|syamsudin|mustofa|mustafa|sutini|suparman|sukirman|parjo|"
+    r"wayan|ketut|nyoman|kadek|komang|putu|simanjuntak|nasution|siregar|hutagalung|pangaribuan)\b"
 )
 PLACE = re.compile(
     r"(?i)\b(desa|kelurahan|kecamatan|kabupaten|kota|provinsi|kab|kec|kel|puskesmas|pustu|posyandu|klinik|"

@@ -243,8 +243,10 @@ def test_demo_runs_the_whole_road_and_ends_cleanly(tmp_path: Path) -> None:
     deployment = Deployment(tmp_path)
     shutil.copytree(HOUSE / "config", deployment.config)
     upstream_port, port = free_port(), free_port()
-    file = deployment.config / "sources" / "sample-batas.yml"
-    file.write_text(file.read_text("utf-8").replace("127.0.0.1:8765", f"127.0.0.1:{upstream_port}"), "utf-8")
+    for file in (deployment.config / "sources").glob("sample-*.yml"):
+        file.write_text(
+            file.read_text("utf-8").replace("127.0.0.1:8765", f"127.0.0.1:{upstream_port}"), "utf-8"
+        )
     with (tmp_path / "demo.log").open("wb") as log:
         child = subprocess.Popen(
             deployment.command("demo", "--port", str(port), "--workers", "1"),

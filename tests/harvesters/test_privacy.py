@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.model import FieldDef, FieldType, LayerSchema, RunState
-from harvesters.privacy.detect import ID_COLUMN, PrivacyScan, personal_text
+from harvesters.privacy.detect import ID_COLUMN, PrivacyScan
+from harvesters.privacy.texts import personal_text
 from layers.contract import FeatureBatch
 from tests.harvesters.support import World, layer, points
 
@@ -51,7 +52,7 @@ def scan(
     ],
 )
 def test_a_nik_is_found_in_every_column_type_and_writing(value: Any, type_: FieldType) -> None:
-    assert scan([None, "a" if type_ is FieldType.TEXT else 5, value], type_=type_) == ["nik"]
+    assert "nik" in scan([None, "a" if type_ is FieldType.TEXT else 5, value], type_=type_)
 
 
 def test_one_nik_in_the_last_row_is_found() -> None:
