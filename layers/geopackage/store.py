@@ -14,6 +14,7 @@ from layers.geopackage.reader import GeoPackageReader, stored_schema
 from layers.geopackage.sqlite import drop_files, storage_errors
 from layers.geopackage.writer import GeoPackageWriter
 from layers.raster import verify_raster
+from layers.tiles.state import drop_tiles
 from layers.verify import verify_reader
 
 READERS_KEPT = 256
@@ -90,6 +91,7 @@ class GeoPackageStore:
         with storage_errors(layer_id):
             files = LayerFiles(self.root, layer_id)
             drop_files(*reversed(files.all(version)), files.raster(version))
+            drop_tiles(self.root, layer_id, version)
 
     def stages(self) -> list[tuple[str, str]]:
         """Return (layer, stage) of unfinished staging."""

@@ -37,6 +37,20 @@ class PostgisReader(VersionReader):
         name = quote(version_table(info.layer_id, info.version))
         self._table, self._json = f"layers.{name}", f"layers_texts.{name}"
 
+    @property
+    def table(self) -> str:
+        """The version's table as SQL names it."""
+        return self._table
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Attribute -> column."""
+        return self._columns
+
+    def ask(self, sql: str, params: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        """Run a query of ours on the version's database (tiles are made there)."""
+        return self._store.read(sql, params)
+
     def _select(self, columns: Sequence[str], where: Sql, tail: Sql) -> list[tuple[Any, ...]]:
         condition = f" WHERE {where.text}" if where else ""
         text = f"SELECT {', '.join(columns)} FROM {self._table}{condition} {tail.text}"

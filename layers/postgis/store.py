@@ -23,6 +23,7 @@ from layers.postgis.reader import PostgisReader
 from layers.postgis.tables import CONTROL, stage_table, version_table
 from layers.postgis.writer import PostgisWriter
 from layers.raster import verify_raster
+from layers.tiles.state import drop_tiles
 from layers.verify import verify_reader
 
 _LOCK = 7_305_177_412_063_551
@@ -161,6 +162,7 @@ class PostgisStore:
             db.execute(f"DROP TABLE IF EXISTS layers_texts.{name}")
         with storage_errors(layer_id):
             drop_files(LayerFiles(self.root, layer_id).raster(version))
+            drop_tiles(self.root, layer_id, version)
 
     def stages(self) -> list[tuple[str, str]]:
         """Return (layer, stage) of unfinished staging."""
