@@ -13,7 +13,14 @@ Statistical Disclosure Control (Wiley 2012), ch. 4-5, and the ESSnet Handbook on
 
 An attacker knows all sums, the published cells, and that a suppressed count is at least 1. He then
 finds every small cell in an interval at least `protection` wide, and no suppressed cell exactly.
-The same over tables that share sums (another question to the same register) is not covered.
+Our tests are that attacker (the audit of a suppression pattern, Hundepool et al. ch. 4.4.2): a linear
+programme over every published sum and share gives each hidden cell's least and greatest value.
+
+The usual tool, tau-ARGUS, takes a hierarchical table apart and protects the parts by turns (HiTaS, de
+Wolf 2002) with its modular or optimal solver; it is a desktop program. Ours is the network heuristic
+for this one shape of table, over the whole hierarchy at once, so sums are protected at every level.
+Not covered: other tables that share sums (another question to the same register), and what one knows
+who reasons from the rule itself (that one cell of each group must be small).
 """
 
 from __future__ import annotations

@@ -139,8 +139,7 @@ BOMB = '<!DOCTYPE a [<!ENTITY b "5 5 5"><!ENTITY c "&b;&b;&b;">]>'
 def test_what_is_no_grid_is_refused(content: str, change: str, by: str) -> None:
     assert change in content
     with pytest.raises(QueryError) as error:
-        found = read_grid_xml(content.replace(change, by, 1))
-        assert not np.isfinite(found.mmi).any()
+        read_grid_xml(content.replace(change, by, 1))
     assert error.value.where == "shakemap"
 
 
