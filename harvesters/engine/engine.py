@@ -237,6 +237,8 @@ class Engine:
     def _features(self, job: Job, offer: Offer, content: FeatureContent) -> LayerResult:
         job.phase("list")
         with Stager(job, offer, content) as stager:
+            if reasons := version.judge_shape(stager.schema):
+                return version.held(offer.id, None, reasons)
             listing, stamp = stager.listed()
             live = offer.current.extra.get("stamp") if offer.current else None
             if listing.certain and stamp and stamp == live:
@@ -247,7 +249,16 @@ class Engine:
             staged = stager.stage(listing, stamp)
             job.phase("verify")
             staged = stager.verify(staged)
+            self._corrected(job, offer, staged)
             return self._judge_and_swap(job, offer, staged)
+
+    def _corrected(self, job: Job, offer: Offer, staged: Staged) -> None:
+        """Tell the catalog which of the stewards' corrections were applied, and which no longer fit."""
+        met = staged.mapping.corrections
+        if (met.applied or met.stale) and not job.dry:
+            job.catalog.corrections.noted(
+                offer.id, applied=met.applied, stale=met.stale, run_id=job.book.run_id
+            )
 
     def _judge_and_swap(self, job: Job, offer: Offer, staged: Staged) -> LayerResult:
         job.phase("diff")

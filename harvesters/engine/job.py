@@ -66,13 +66,18 @@ class Job:
         self.book.phase(phase)
         self.progress.phase(phase)
 
-    def digest(self, layer: LayerConfig) -> str:
-        """Name the configuration that shapes a layer's content: when it changes, all is fetched again."""
-        shaping = {
+    def digest(self, layer: LayerConfig, layer_id: str) -> str:
+        """Name what shapes a layer's content beside its source: when it changes, all is fetched again.
+
+        That is its configuration, this program, and the corrections that stewards decided.
+        """
+        shaping: dict[str, Any] = {
             "layer": layer.model_dump(mode="json", include=_MAPPING),
             "source": self.source.model_dump(mode="json", include={"type", "url", "options"}),
             "program": program_version(),  # a mended parser must read unchanged files again
         }
+        if corrections := self.catalog.corrections.digest(layer_id):
+            shaping["corrections"] = corrections
         return hashlib.sha256(orjson.dumps(shaping, option=orjson.OPT_SORT_KEYS)).hexdigest()[:20]
 
     def current(self, layer_id: str) -> VersionInfo | None:
@@ -94,7 +99,7 @@ class Job:
     def previous(self, collection_id: str, layer: LayerConfig) -> Mapping[str, Any]:
         """Return what the harvester asked to keep with the live version (see `contract.Previous`)."""
         info = self.current(collection_id)
-        if info is None or info.extra.get("config") != self.digest(layer):
+        if info is None or info.extra.get("config") != self.digest(layer, collection_id):
             return {}
         kept = info.extra.get("keep")
         return kept if isinstance(kept, dict) else {}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from catalog.messages import text
 from catalog.model import DatasetRecord, ItemError, VersionInfo
 from catalog.regions import load_crosswalk_from_rows, load_from_rows
 from harvesters.engine.job import Job, Offer
@@ -25,6 +26,8 @@ def record_of(job: Job, offer: Offer, info: VersionInfo | None = None) -> Datase
     record, _ = clean_record(_said(job, offer))
     if info is None:
         return record
+    if corrected := info.extra.get("corrected"):
+        record.lineage = f"{record.lineage} {text('lineage.corrected', 'id', count=corrected)}".strip()
     if info.bbox is not None:
         record.bbox = info.bbox
     if info.schema is not None and info.schema.geometry_type is not None:

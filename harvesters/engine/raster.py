@@ -7,6 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import rasterio
+import rasterio.errors
+
 from catalog.model import RunState, VersionInfo
 from harvesters.contract import RasterContent
 from harvesters.engine import guards
@@ -14,6 +17,8 @@ from harvesters.engine import version as version
 from harvesters.engine.job import Job, Offer
 from harvesters.engine.publish import put_record, record_of, stricter
 from harvesters.engine.result import LayerResult
+from harvesters.privacy.detect import Finding
+from harvesters.privacy.texts import personal_text
 from layers.raster import write_cog
 
 
@@ -31,10 +36,25 @@ def harvest_raster(job: Job, offer: Offer, content: RasterContent) -> LayerResul
 
     path = content.fetch(folder, report)
     job.phase("verify")
+    if reasons := _judge_tags(path):
+        shutil.rmtree(folder, ignore_errors=True)
+        return version.held(offer.id, None, reasons)
     info = _write(job, offer, path)
     result = _judge_and_swap(job, offer, info)
     shutil.rmtree(folder, ignore_errors=True)
     return result
+
+
+def _judge_tags(path: Path) -> list[guards.Reason]:
+    """Refuse a NIK in what a raster says of itself: its tags and band names travel with every copy."""
+    try:
+        with rasterio.open(path) as source:
+            texts = [source.tags(ns=ns) for ns in [None, *source.tag_namespaces()]]
+            texts += [source.tags(band) for band in source.indexes]
+            said = repr([texts, source.descriptions, path.name])
+    except rasterio.errors.RasterioError:
+        return []  # what can not be read is told by the writing
+    return guards.personal([Finding("(tags)", "nik", 1)] if personal_text(said) else [], allowed=False)
 
 
 def _write(job: Job, offer: Offer, path: Path) -> VersionInfo:
@@ -44,7 +64,7 @@ def _write(job: Job, offer: Offer, path: Path) -> VersionInfo:
         path, job.settings.data_dir / "layers", offer.id, number, job.book.run_id,
         nodata=nodata, crs=offer.remote.layer.crs, clock=job.clock,
     )  # fmt: skip
-    extra = {**info.extra, "config": job.digest(offer.remote.layer), "keep": offer.remote.keep}
+    extra = {**info.extra, "config": job.digest(offer.remote.layer, offer.id), "keep": offer.remote.keep}
     return replace(info, extra=extra)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from catalog.errors import IncompleteError
-from catalog.model import ItemError
+from catalog.model import ItemError, LayerSchema
 from harvesters.contract import FeatureContent, FeaturePage, Listing
 from harvesters.engine.job import Job, Offer
 from harvesters.mapping.mapping import Mapping
@@ -43,10 +43,17 @@ class Stager:
     def __init__(self, job: Job, offer: Offer, content: FeatureContent) -> None:
         self._job, self._offer, self._content = job, offer, content
         self._tally = offer.tally
-        self._config = job.digest(offer.remote.layer)
-        self._mapping = Mapping(offer.remote.layer, content.schema())
+        self._config = job.digest(offer.remote.layer, offer.id)
+        self._mapping = Mapping(
+            offer.remote.layer, content.schema(), job.catalog.corrections.active(offer.id)
+        )
         self._tally.errors(self._mapping.warnings)
         self._open_writer: tuple[VersionWriter, str] | None = None
+
+    @property
+    def schema(self) -> LayerSchema:
+        """The shape under which the layer would be stored."""
+        return self._mapping.schema
 
     def __enter__(self) -> Stager:
         return self
@@ -109,6 +116,7 @@ class Stager:
             if batch.geometries is not None:
                 tally.null_geometries += sum(shape is None for shape in batch.geometries)
             tally.counts.seen += len(page.batch)
+            tally.counts.corrected = len(staged.mapping.corrections.applied)
             self._job.progress.advance(len(page.batch))
             tally.save()
 

@@ -13,7 +13,7 @@ from harvesters.engine.job import Job, Offer
 from harvesters.engine.result import LayerResult
 from harvesters.engine.stage import Staged
 from harvesters.mapping.mapping import Mapping
-from harvesters.privacy.detect import Finding, PrivacyScan
+from harvesters.privacy.detect import Finding, PrivacyScan, told_by_headers
 from harvesters.privacy.texts import personal_text
 from layers.contract import Diff, LayerReader
 
@@ -75,6 +75,14 @@ def judge_names(offer: Offer) -> list[guards.Reason]:
     return guards.personal([Finding("(id)", "nik", 1)] if named else [], allowed=False)
 
 
+def judge_shape(schema: LayerSchema) -> list[guards.Reason]:
+    """Refuse a NIK in a column's name, explanation or codes, as of a table without a header line.
+
+    No such layer is stored, not even held: the names of columns are written in too many places.
+    """
+    return guards.personal(told_by_headers(schema), allowed=False)
+
+
 def rescan(schema: LayerSchema, reader: LayerReader) -> PrivacyScan:
     """Scan a built version: pages that an interrupted run staged were not seen by this one."""
     scan = PrivacyScan(schema)
@@ -91,6 +99,8 @@ def build(job: Job, offer: Offer, staged: Staged) -> VersionInfo:
         **info.extra, "stamp": staged.stamp, "config": staged.config, "origin": origin(staged.mapping),
         "keep": offer.remote.keep,
     }  # fmt: skip
+    if corrected := offer.tally.counts.corrected:
+        extra["corrected"] = corrected
     if info.schema is not None and info.schema.geometry_type is not None:
         extra["bad_geometry"] = round(bad_share(offer, total), 3)
     return replace(info, extra=extra)

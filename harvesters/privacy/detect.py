@@ -68,8 +68,6 @@ class _Column:
     places: int = 0
     addresses: int = 0
     text_values: int = 0
-    told: bool = False
-    """The header itself, its explanation or a code holds a NIK (a table without a header line)."""
     sampled: int = 0
     people: int = 0
     keys: set[str] = field(default_factory=set)
@@ -104,17 +102,23 @@ def _as_text(value: Any) -> str:
     return "" if isinstance(value, date) else str(value)
 
 
+def told_by_headers(schema: LayerSchema) -> list[Finding]:
+    """Return the columns whose name, explanation or codes hold a NIK."""
+    return [
+        Finding(redact(f.name), "nik", 1)
+        for f in schema.fields
+        if any(map(personal_text, (f.name, f.title, f.description, *f.codes)))
+    ]
+
+
 class PrivacyScan:
     """Reads batches (after mapping: dropped columns are gone) and tells what personal data is in them."""
 
     def __init__(self, schema: LayerSchema) -> None:
         self._schema = schema
         self._columns = {n: _Column(n, header=_plain(n)) for n in (*schema.names(), ID_COLUMN)}
-        for definition in schema.fields:  # headers, explanations and labels of codes are published too
-            column = self._columns[definition.name]
-            self._read(column, list(definition.codes.values()))
-            told = (definition.name, definition.title, definition.description, *definition.codes)
-            column.told = any(map(personal_text, told))
+        for definition in schema.fields:  # labels of coded values are published too
+            self._read(self._columns[definition.name], list(definition.codes.values()))
 
     def feed(self, batch: FeatureBatch) -> None:
         """Read one batch."""
@@ -139,7 +143,8 @@ class PrivacyScan:
 
     def findings(self) -> list[Finding]:
         """Return what was found, the columns in order."""
-        found = [f for c in self._columns.values() for f in _judge(c)]
+        found = told_by_headers(self._schema)
+        found += [f for c in self._columns.values() for f in _judge(c)]
         return found + self._households()
 
     def _households(self) -> list[Finding]:
@@ -199,7 +204,7 @@ def _judge(column: _Column) -> list[Finding]:
 
 
 def _weighed(column: _Column) -> list[Finding]:
-    found = [Finding(column.name, "nik", 1)] if column.told else []
+    found = []
     if column.nik and column.nik >= _SHARE * column.digits16:
         kind = "family-card" if re.search(r"(^|_)(no_?)?kk($|_)|kartu_keluarga", column.header) else "nik"
         found.append(Finding(column.name, kind, column.nik))
