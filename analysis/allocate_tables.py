@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from analysis.allocate import Costs, Need, Plan, Stock
+from analysis.places import lines_of, points_of
 from catalog.errors import QueryError
+from layers.contract import Geometries
 
 STOCK_COLUMNS = ("gudang", "item", "jumlah", "lon", "lat", "status")
 NEED_COLUMNS = ("kode", "item", "jumlah", "lon", "lat", "bobot")
@@ -70,6 +73,28 @@ def plan_table(plan: Plan) -> pa.Table:
     texts = [pa.field(name, pa.string()) for name in ("item", "kode", "gudang")]
     figures = [pa.field("jumlah", pa.int64()), pa.field("biaya", pa.float64())]
     return pa.Table.from_pylist(rows, pa.schema([*texts, *figures, pa.field("alasan", pa.string())]))
+
+
+def placed_plan(
+    rows: Sequence[Mapping[str, Any]], stocks: Sequence[Stock], needs: Sequence[Need]
+) -> list[dict[str, Any]]:
+    """Add to the rows of a plan where they are: `gudang_lon, gudang_lat` and, of the desa, `lon, lat`."""
+    begin = {one.warehouse: (one.lon, one.lat) for one in reversed(stocks)}
+    end = {one.kode: (one.lon, one.lat) for one in reversed(needs)}
+    found = []
+    for row in rows:
+        lon, lat = begin.get(row["gudang"], (None, None))
+        to_lon, to_lat = end.get(row["kode"], (None, None))
+        found.append({**row, "gudang_lon": lon, "gudang_lat": lat, "lon": to_lon, "lat": to_lat})
+    return found
+
+
+def plan_places(rows: Sequence[Mapping[str, Any]]) -> Geometries:
+    """Return a line from warehouse to desa for what is sent, the desa's point for what is not."""
+    lines = lines_of(rows, ("gudang_lon", "gudang_lat"), ("lon", "lat"))
+    points = points_of(rows)
+    sent = np.array([bool(row.get("gudang")) for row in rows], bool)
+    return np.where(sent, lines, points)
 
 
 def _text(row: Mapping[str, Any], name: str, where: str) -> str:

@@ -81,7 +81,7 @@ ROUTES = (
     Route(
         ("processes", "{processId}", "execution"),
         processes.execution,
-        processes.OFFERS,
+        processes.RESULT_OFFERS,
         _common,
         ("POST",),
         max_body=processes.MAX_BODY,
@@ -89,7 +89,7 @@ ROUTES = (
     ),
     Route(("jobs",), jobs.jobs, jobs.OFFERS, _jobs, summary="jobs"),
     Route(("jobs", "{jobId}"), jobs.job, jobs.OFFERS, _common, ("GET", "DELETE"), summary="job"),
-    Route(("jobs", "{jobId}", "results"), jobs.results, jobs.OFFERS, _common, summary="results"),
+    Route(("jobs", "{jobId}", "results"), jobs.results, processes.RESULT_OFFERS, _common, summary="results"),
     Route(("health",), health.health, health.OFFERS, _common, summary="health"),
     Route(("health", "live"), health.live, health.PLAIN, _common, summary="health"),
     Route(("health", "ready"), health.ready, health.PLAIN, _common, summary="health"),

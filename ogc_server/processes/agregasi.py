@@ -9,6 +9,8 @@ from pydantic import Field
 
 from analysis.aggregate import Question, aggregate
 from analysis.disclosure import Disclosure
+from analysis.places import places_of_codes
+from analysis.result import Result
 from catalog.codes import LEVELS, Level
 from catalog.model import Scheme
 from ogc_server.processes.definition import ROWS, Process, object_of
@@ -59,7 +61,13 @@ def agregasi(bench: Bench, inputs: Agregasi) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _show(bench: Bench, value: Any, inputs: Agregasi | None) -> Result:
+    with bench.desk.desa(bench.snapshot, "area") as index:
+        places = places_of_codes(index, [row["kode"] for row in value["baris"]])
+    return Result(value, value["baris"], places)
+
+
 PROCESS = Process(
-    "agregasi", Agregasi, agregasi, object_of(baris=ROWS, dibaca={"type": "integer"}),
+    "agregasi", Agregasi, agregasi, object_of(baris=ROWS, dibaca={"type": "integer"}), _show,
     {"data": '[{"kode": "32.03.01.2001", "program": "PKH"}]', "menurut": '["program"]'},
 )  # fmt: skip

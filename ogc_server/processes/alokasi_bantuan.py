@@ -8,9 +8,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from analysis.allocate import allocate
-from analysis.allocate_tables import costs_of, needs_of, plan_table, stocks_of
+from analysis.allocate_tables import costs_of, needs_of, placed_plan, plan_places, plan_table, stocks_of
 from analysis.lookup import DesaIndex
 from analysis.nearest import origins_of_codes
+from analysis.result import Result
 from catalog.errors import NotFoundError, RecordError
 from ogc_server.errors import ParameterError
 from ogc_server.processes.definition import ROWS, Process, object_of
@@ -75,19 +76,22 @@ def alokasi_bantuan(bench: Bench, inputs: AlokasiBantuan) -> dict[str, Any]:
     if inputs.biaya is None and any(one.lon is None or one.lat is None for one in inputs.kebutuhan):
         with bench.desk.desa(bench.snapshot, "area") as index:
             needs = [_placed(index, one, number) for number, one in enumerate(inputs.kebutuhan)]
+    stocks, wanted = stocks_of([one.model_dump() for one in inputs.stok]), needs_of(needs)
     plan = allocate(
-        stocks_of([one.model_dump() for one in inputs.stok]),
-        needs_of(needs),
+        stocks,
+        wanted,
         costs=None if inputs.biaya is None else costs_of([one.model_dump() for one in inputs.biaya]),
         max_cost=inputs.maks_biaya,
         fair=inputs.tujuan_fungsi == "adil",
         progress=bench.report,
     )
-    rows = plan_table(plan).to_pylist()
+    rows = placed_plan(plan_table(plan).to_pylist(), stocks, wanted)
     return {
         "kiriman": [{k: v for k, v in row.items() if k != "alasan"} for row in rows if row["gudang"]],
         "tidak_terpenuhi": [
-            {k: row[k] for k in ("item", "kode", "jumlah", "alasan")} for row in rows if not row["gudang"]
+            {k: row[k] for k in ("item", "kode", "jumlah", "alasan", "lon", "lat")}
+            for row in rows
+            if not row["gudang"]
         ],
         "ringkasan": [
             {
@@ -111,9 +115,14 @@ def _placed(index: DesaIndex, need: Kebutuhan, number: int) -> dict[str, Any]:
     return need.model_dump() | {"lon": origin.lon, "lat": origin.lat}
 
 
+def _show(bench: Bench, value: Any, inputs: AlokasiBantuan | None) -> Result:
+    rows = [*value["kiriman"], *value["tidak_terpenuhi"]]
+    return Result(value, rows, plan_places(rows))
+
+
 PROCESS = Process(
     "alokasi-bantuan", AlokasiBantuan, alokasi_bantuan,
-    object_of(kiriman=ROWS, tidak_terpenuhi=ROWS, ringkasan=ROWS),
+    object_of(kiriman=ROWS, tidak_terpenuhi=ROWS, ringkasan=ROWS), _show,
     {
         "kebutuhan": '[{"kode": "32.03.01.2001", "item": "beras", "jumlah": 10, "lon": 107.1, "lat": -6.8}]',
         "stok": '[{"gudang": "A", "item": "beras", "jumlah": 8, "lon": 107.1, "lat": -6.8}]',

@@ -8,6 +8,8 @@ from pydantic import Field
 
 from analysis.inputs import geometry_of
 from analysis.nearest import origins_of_codes, origins_of_geometry
+from analysis.places import points_of
+from analysis.result import Result
 from catalog.errors import QueryError
 from ogc_server.processes.definition import ROWS, Process
 from ogc_server.processes.desk import Bench
@@ -37,7 +39,11 @@ def bantuan_terdekat(bench: Bench, inputs: BantuanTerdekat) -> list[dict[str, An
     return [one.as_dict() for found in answers for one in found]
 
 
+def _show(bench: Bench, value: Any, inputs: BantuanTerdekat | None) -> Result:
+    return Result(value, value, points_of(value))
+
+
 PROCESS = Process(
-    "bantuan-terdekat", BantuanTerdekat, bantuan_terdekat, ROWS,
+    "bantuan-terdekat", BantuanTerdekat, bantuan_terdekat, ROWS, _show,
     {"asal": '{"type": "Point", "coordinates": [107.139, -6.822]}'},
 )  # fmt: skip

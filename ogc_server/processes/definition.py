@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from analysis.result import MEDIA, Result
 from catalog.messages import Lang, text
 from ogc_server.processes.desk import Bench
 from ogc_server.processes.inputs import Inputs, schema_of
 
 VERSION = "1.0.0"
 OUTPUT = "hasil"
+FORMS = ("geojson", "csv", "parquet")
+"""What an answer may be taken as, beside JSON."""
 CONTROL = ("sync-execute", "async-execute", "dismiss")
 
 ROW = {"type": "object"}
@@ -25,14 +28,20 @@ def object_of(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
+type Show = Callable[[Bench, Any, Any], Result]
+"""Makes of an answer its table and where its rows are; takes the bench, the value, and the inputs (None
+when a job's are forgotten)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process: its inputs (a model), its work, the schema of its one output, examples for the form."""
+    """One process: its inputs (a model), its work, the schema of its one output, its table, examples."""
 
     id: str
     model: type[Inputs]
     run: Callable[[Bench, Any], Any]
     output: Mapping[str, Any]
+    show: Show
     examples: Mapping[str, str] = field(default_factory=dict)
 
     def title(self, lang: Lang) -> str:
@@ -63,4 +72,6 @@ class Process:
         """Return the description of the output."""
         said = text(f"process.{self.id}.out", lang)
         title = text("process.output", lang)
-        return {OUTPUT: {"title": title, "description": said, "schema": dict(self.output)}}
+        others = [{"type": "string", "contentMediaType": MEDIA[form]} for form in FORMS]
+        shapes = [{**self.output, "contentMediaType": MEDIA["json"]}, *others]
+        return {OUTPUT: {"title": title, "description": said, "schema": {"oneOf": shapes}}}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import traceback
+from base64 import b64encode
 from typing import Any
 
 import orjson
 
+from analysis.result import MEDIA, encode
 from catalog.errors import SatuDataError
 from catalog.messages import text
 from ogc_server.processes.definition import OUTPUT, Process
@@ -31,6 +33,21 @@ def work_on(process: Process, bench: Bench, inputs: Inputs) -> Any:
         # the message of the error may hold what was asked; where it was raised does not
         LOGGER.error("process %s failed: %s at %s", process.id, type(error).__name__, " > ".join(places))
         raise ProcessFailedError(type(error).__name__, where=process.id) from None
+
+
+def encoded(process: Process, bench: Bench, value: Any, form: str, inputs: Inputs | None) -> bytes:
+    """Return an answer as GeoJSON, CSV or GeoParquet."""
+    return encode(process.show(bench, value, inputs), form)
+
+
+def qualified(body: bytes, form: str) -> dict[str, Any]:
+    """Return a results document that holds an answer in another form than JSON (Processes, 7.13)."""
+    said: dict[str, Any] = {"mediaType": MEDIA[form]}
+    if form == "geojson":
+        return {OUTPUT: {"value": orjson.loads(body), **said}}
+    if form == "csv":
+        return {OUTPUT: {"value": body.decode(), **said}}
+    return {OUTPUT: {"value": b64encode(body).decode(), **said, "encoding": "base64"}}
 
 
 def shaped(value: Any, *, raw: bool) -> Any:

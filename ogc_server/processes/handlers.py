@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from analysis.result import MEDIA
 from catalog.messages import text
 from ogc_server.answer import NEVER, Answer, link_header, to_json
 from ogc_server.ask import Ask
 from ogc_server.links import OGC_REL, document, link
-from ogc_server.negotiation import HTML_OFFER, JSON, JSON_OFFER
+from ogc_server.negotiation import HTML_OFFER, JSON, JSON_OFFER, Offer
 from ogc_server.parameters import COMMON, Param
-from ogc_server.processes.definition import Process
+from ogc_server.processes.definition import FORMS, Process
 from ogc_server.processes.desk import Bench
-from ogc_server.processes.execute import shaped, work_on
-from ogc_server.processes.job_handlers import accepted
+from ogc_server.processes.execute import encoded, shaped, work_on
+from ogc_server.processes.job_handlers import accepted, taken
 from ogc_server.processes.reading import Execution, read_execution
 from ogc_server.processes.registry import PROCESSES, find
 from ogc_server.service import Service
@@ -21,6 +22,7 @@ from ogc_server.service import document as answer_document
 from ogc_server.snapshot import Snapshot
 
 OFFERS = (JSON_OFFER, HTML_OFFER)
+RESULT_OFFERS = (*OFFERS, *(Offer(form, MEDIA[form]) for form in FORMS))
 MAX_BODY = 32 << 20
 TABLE: tuple[Param, ...] = COMMON
 
@@ -74,8 +76,12 @@ def execution(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
 
 
 def _answered(service: Service, snapshot: Snapshot, ask: Ask, one: Process, asked: Execution) -> Answer:
-    value = work_on(one, Bench(service.desk(), snapshot), asked.inputs)
-    if ask.chosen.name == "html":
+    bench = Bench(service.desk(), snapshot)
+    value = work_on(one, bench, asked.inputs)
+    form = asked.form or ask.chosen.name
+    if form in FORMS:
+        return taken(one, encoded(one, bench, value, form, asked.inputs), form, raw=asked.raw)
+    if form == "html":
         page = _page(ask, answered=True, result=value)
         return answer_document(ask, described(one, ask), "process.html", page, cache=NEVER)
     return Answer(to_json(shaped(value, raw=asked.raw)), JSON, cache=NEVER)

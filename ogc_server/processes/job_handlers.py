@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-import orjson
-
+from analysis.result import MEDIA
 from catalog.errors import NotFoundError
 from catalog.jobs import OPEN, Job, JobQuery, JobState, new_id
 from catalog.messages import text
@@ -14,13 +13,15 @@ from ogc_server.answer import NEVER, Answer, to_json
 from ogc_server.ask import Ask
 from ogc_server.errors import ParameterError
 from ogc_server.links import OGC_REL, document, link
-from ogc_server.negotiation import HTML_OFFER, JSON, JSON_OFFER
+from ogc_server.negotiation import HTML_OFFER, JSON, JSON_OFFER, Chosen
 from ogc_server.parameters import COMMON, DATETIME, NUMBER, OFFSET, Param, limit, names
-from ogc_server.processes.definition import Process
+from ogc_server.processes.definition import FORMS, Process
+from ogc_server.processes.desk import Bench
 from ogc_server.processes.errors import DismissedError, JobFailedError, NoSuchJobError, ResultNotReadyError
-from ogc_server.processes.execute import shaped
-from ogc_server.processes.papers import Papers
+from ogc_server.processes.execute import encoded, qualified, shaped
+from ogc_server.processes.papers import Paper, Papers, opened
 from ogc_server.processes.reading import Execution
+from ogc_server.processes.registry import find
 from ogc_server.service import Service
 from ogc_server.service import document as answer_document
 from ogc_server.snapshot import Snapshot
@@ -70,7 +71,8 @@ def accepted(service: Service, ask: Ask, process: Process, asked: Execution) -> 
     """Make a job of a request: 201 with its address."""
     job_id = new_id()
     papers = Papers(service.settings)
-    papers.put(job_id, asked.inputs.model_dump(mode="json", exclude_unset=True))
+    form = asked.form or (ask.chosen.name if ask.chosen.name in FORMS else "")
+    papers.put(job_id, Paper(asked.inputs.model_dump(mode="json", exclude_unset=True), form))
     try:
         job = service.catalog.jobs.add(process.id, raw=asked.raw, job_id=job_id)
     except BaseException:
@@ -125,7 +127,26 @@ def results(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
         raise JobFailedError(found.reason, where=found.process_id)
     if ask.chosen.name == "html":
         return _shown(ask, found, kept)
-    return Answer(to_json(shaped(orjson.loads(kept), raw=found.raw)), JSON, cache=NEVER)
+    asked, value = opened(kept)
+    form = (asked or "json") if _undecided(ask) else ask.chosen.name
+    if form in FORMS:
+        process = find(found.process_id)
+        body = encoded(process, Bench(service.desk(), snapshot), value, form, None)
+        return taken(process, body, form, raw=found.raw)
+    return Answer(to_json(shaped(value, raw=found.raw)), JSON, cache=NEVER)
+
+
+def _undecided(ask: Ask) -> bool:
+    """Tell whether the client takes anything; then it gets what the job was asked for."""
+    return "f" not in dict(ask.pairs) and ask.headers.get("accept", "*/*").strip() in ("*/*", "")
+
+
+def taken(process: Process, body: bytes, form: str, *, raw: bool) -> Answer:
+    """Answer with a file to take away, or with a document that holds it."""
+    if not raw:
+        return Answer(to_json(qualified(body, form)), JSON, cache=NEVER)
+    name = f'attachment; filename="{process.id}.{form}"'
+    return Answer(body, MEDIA[form], cache=NEVER, headers={"Content-Disposition": name})
 
 
 def _get(service: Service, job_id: str) -> Job:
@@ -136,7 +157,9 @@ def _get(service: Service, job_id: str) -> Job:
 
 
 def _shown(ask: Ask, job: Job, kept: bytes | None) -> Answer:
-    result = None if kept is None else orjson.loads(kept)
+    result = None if kept is None else opened(kept)[1]
+    if ask.chosen.name != "html":
+        ask.chosen = Chosen("json", JSON)
     context = {"answered": kept is not None, "result": result}
     return answer_document(ask, status_info(ask, job), "job.html", context, cache=NEVER)
 

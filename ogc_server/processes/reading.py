@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from analysis.result import MEDIA
 from ogc_server.ask import Ask
 from ogc_server.errors import ParameterError
 from ogc_server.negotiation import JSON
@@ -28,6 +29,8 @@ class Execution:
     inputs: Inputs
     later: bool
     raw: bool
+    form: str = ""
+    """`json`, `geojson`, `csv`, `parquet`, or empty: as negotiated."""
 
 
 def read_execution(ask: Ask, process: Process) -> Execution:
@@ -35,12 +38,12 @@ def read_execution(ask: Ask, process: Process) -> Execution:
     media = ask.headers.get("content-type", JSON).split(";")[0].strip().lower()
     later = bool(_ASYNC.search(ask.headers.get("prefer", "").lower()))
     if media == FORM:
-        values, background = _form(ask.body)
-        return Execution(checked(process.model, values), later or background, raw=True)
+        values, background, form = _form(ask.body)
+        return Execution(checked(process.model, values), later or background, raw=True, form=form)
     if media not in (JSON, ""):
         raise ParameterError("process.input.media", "Content-Type", known=f"{JSON}, {FORM}")
     request = _object(ask.body)
-    _check_outputs(request)
+    form = _check_outputs(request)
     response = request.get("response", "raw")
     if response not in ("raw", "document"):
         raise ParameterError("process.input.choice", "response", known="raw, document")
@@ -48,7 +51,7 @@ def read_execution(ask: Ask, process: Process) -> Execution:
     if not isinstance(given, dict):
         raise ParameterError("process.input.object", "inputs")
     values = {str(name): _value(str(name), value) for name, value in given.items()}
-    return Execution(checked(process.model, values), later, response == "raw")
+    return Execution(checked(process.model, values), later, response == "raw", form)
 
 
 def _object(body: bytes) -> dict[str, Any]:
@@ -68,7 +71,8 @@ def _object(body: bytes) -> dict[str, Any]:
     return request
 
 
-def _check_outputs(request: dict[str, Any]) -> None:
+def _check_outputs(request: dict[str, Any]) -> str:
+    """Return the form that the request names for its output, or empty."""
     outputs = request.get("outputs", {})
     if not isinstance(outputs, dict):
         raise ParameterError("process.input.object", "outputs")
@@ -80,9 +84,17 @@ def _check_outputs(request: dict[str, Any]) -> None:
         if wanted.get("transmissionMode", "value") != "value":
             raise ParameterError("process.input.choice", f"outputs.{name}.transmissionMode", known="value")
         form = wanted.get("format")
-        media = form.get("mediaType", JSON) if isinstance(form, dict) else JSON
-        if media != JSON:
-            raise ParameterError("process.input.choice", f"outputs.{name}.format.mediaType", known=JSON)
+        media = form.get("mediaType") if isinstance(form, dict) else None
+        if media is not None:
+            return _form_of(media, f"outputs.{name}.format.mediaType")
+    return ""
+
+
+def _form_of(media: object, where: str) -> str:
+    for form, known in MEDIA.items():
+        if media == known:
+            return form
+    raise ParameterError("process.input.choice", where, known=", ".join(MEDIA.values()))
 
 
 def _value(name: str, given: Any) -> Any:
@@ -94,22 +106,24 @@ def _value(name: str, given: Any) -> Any:
     return given
 
 
-def _form(body: bytes) -> tuple[dict[str, Any], bool]:
+def _form(body: bytes) -> tuple[dict[str, Any], bool, str]:
     """Return the inputs of a form: what looks like JSON is JSON, empty fields were left out."""
     try:
         pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, strict_parsing=bool(body))
     except ValueError:
         raise ParameterError("process.input.form", "body") from None
     values: dict[str, Any] = {}
-    background = False
+    background, form = False, ""
     for name, text in pairs:
         if name == "_latar":
             background = True
+        elif name == "_bentuk":
+            form = text if text == "html" else _form_of(MEDIA.get(text), "_bentuk")
         elif name in values:
             raise ParameterError("query.twice", name[:60])
         elif text.strip():
             values[name] = _typed(name, text.strip())
-    return values, background
+    return values, background, "" if form == "html" else form
 
 
 def _typed(name: str, text: str) -> Any:

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from analysis.places import places_of_codes
 from analysis.reconcile import Compared, Side, reconcile
+from analysis.result import Result
 from catalog.model import Scheme
 from ogc_server.processes.definition import ROW, ROWS, Process, object_of
 from ogc_server.processes.desk import Bench
@@ -87,8 +89,15 @@ def _compared(one: str | Nilai) -> Compared:
     return Compared(one.a, one.b or one.a, one.toleransi, one.toleransi_relatif)
 
 
+def _show(bench: Bench, value: Any, inputs: Rekonsiliasi | None) -> Result:
+    rows = value["baris"]
+    with bench.desk.desa(bench.snapshot, "area") as index:
+        places = places_of_codes(index, [row["kode_b"] or row["kode_a"] for row in rows])
+    return Result(value, rows, places)
+
+
 PROCESS = Process(
-    "rekonsiliasi", Rekonsiliasi, rekonsiliasi, object_of(jumlah=ROW, baris=ROWS),
+    "rekonsiliasi", Rekonsiliasi, rekonsiliasi, object_of(jumlah=ROW, baris=ROWS), _show,
     {
         "a": '[{"kode": "32.03.01.2001", "nilai": 10}]',
         "b": '[{"kode": "32.03.01.2001", "nilai": 12}]',

@@ -9,6 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from analysis.lookup import DesaIndex
+from analysis.places import places_of_codes
+from analysis.result import Result
 from analysis.zonal import Zone, zonal, zonal_table
 from catalog.codes import parse
 from catalog.errors import RecordError
@@ -60,6 +62,12 @@ def _chosen(index: DesaIndex, codes: Sequence[str]) -> list[int]:
     return list(rows)
 
 
+def _show(bench: Bench, value: Any, inputs: StatistikZonal | None) -> Result:
+    with bench.desk.desa(bench.snapshot, "area") as index:
+        places = places_of_codes(index, [row["kode"] for row in value])
+    return Result(value, value, places)
+
+
 PROCESS = Process(
-    "statistik-zonal", StatistikZonal, statistik_zonal, ROWS, {"batas_kelas": "[0, 0.5, 1]"}
+    "statistik-zonal", StatistikZonal, statistik_zonal, ROWS, _show, {"batas_kelas": "[0, 0.5, 1]"}
 )  # fmt: skip

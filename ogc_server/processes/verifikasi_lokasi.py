@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from analysis.places import points_of
+from analysis.result import Result
 from analysis.verify import verify_point
+from analysis.verify_points import verify_points
 from catalog.model import Scheme
 from ogc_server.errors import ParameterError
 from ogc_server.processes.definition import NUMBER, TEXT, Process, object_of
 from ogc_server.processes.desk import Bench
 from ogc_server.processes.inputs import MAX_POINTS, Inputs, Year
-
-_STEP = 500
 
 
 class Titik(BaseModel):
@@ -64,23 +66,35 @@ class VerifikasiLokasi(Inputs):
 def verifikasi_lokasi(bench: Bench, inputs: VerifikasiLokasi) -> list[dict[str, Any]]:
     """Return one verdict per point, in their order."""
     points = inputs.points()
-    found = []
-    with bench.desk.desa(bench.snapshot, "point" if len(points) == 1 else "area") as index:
-        for number, one in enumerate(points):
-            rules = bench.desk.rules(bench.snapshot, index, one.skema, one.vintage)
-            verdict = verify_point(
-                index, one.lon, one.lat, one.kode, skema=one.skema, vintage=one.vintage,
-                toleransi_m=one.toleransi_m, rujukan=rules,
-            )  # fmt: skip
-            found.append(verdict.as_dict())
-            if number % _STEP == _STEP - 1:
-                bench.report(number + 1, len(points))
-    return found
+    if len(points) > 1:
+        return _many(bench, points)
+    [one] = points
+    with bench.desk.desa(bench.snapshot, "point") as index:
+        rules = bench.desk.rules(bench.snapshot, index, one.skema, one.vintage)
+        verdict = verify_point(
+            index, one.lon, one.lat, one.kode, skema=one.skema, vintage=one.vintage,
+            toleransi_m=one.toleransi_m, rujukan=rules,
+        )  # fmt: skip
+    return [verdict.as_dict()]
+
+
+def _many(bench: Bench, points: list[Titik]) -> list[dict[str, Any]]:
+    asked = [{name: getattr(one, name) for name in Titik.model_fields} for one in points]
+    with bench.desk.desa(bench.snapshot, "area") as index:
+        rules = partial(bench.desk.rules, bench.snapshot, index)
+        return verify_points(index, asked, rules=rules)
 
 
 _VERDICT = object_of(verdik={"type": "string"}, kode_nyata=TEXT, nama_nyata=TEXT, jarak_m=NUMBER)
 
+
+def _show(bench: Bench, value: Any, inputs: VerifikasiLokasi | None) -> Result:
+    """A job's points are forgotten when it ends; then the verdicts have no place."""
+    places = None if inputs is None else points_of(one.model_dump() for one in inputs.points())
+    return Result(value, value, places)
+
+
 PROCESS = Process(
-    "verifikasi-lokasi", VerifikasiLokasi, verifikasi_lokasi, {"type": "array", "items": _VERDICT},
+    "verifikasi-lokasi", VerifikasiLokasi, verifikasi_lokasi, {"type": "array", "items": _VERDICT}, _show,
     {"lon": "107.139", "lat": "-6.822", "kode": "32.03.01.2001"},
 )  # fmt: skip

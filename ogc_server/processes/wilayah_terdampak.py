@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from analysis.affected import Dampak, affected_by_area, affected_by_earthquake
 from analysis.earthquake import Gempa
 from analysis.inputs import hazards_of
+from analysis.places import places_of_codes
+from analysis.result import Result
 from catalog.errors import QueryError
 from ogc_server.processes.definition import ROW, ROWS, Process, object_of
 from ogc_server.processes.desk import Bench
@@ -78,12 +80,18 @@ def _impact(found: Dampak) -> dict[str, Any]:
     return answer | {"catatan": list(found.catatan)}
 
 
+def _show(bench: Bench, value: Any, inputs: WilayahTerdampak | None) -> Result:
+    with bench.desk.desa(bench.snapshot, "area") as index:
+        places = places_of_codes(index, [row["kode"] for row in value["desa"]])
+    return Result(value, value["desa"], places)
+
+
 _AREA = (
     '{"type": "Polygon", "coordinates": [[[107.1, -6.9], [107.2, -6.9], [107.2, -6.8], [107.1, -6.8], '
     "[107.1, -6.9]]]}"
 )
 PROCESS = Process(
     "wilayah-terdampak", WilayahTerdampak, wilayah_terdampak,
-    object_of(desa=ROWS, wilayah=ROW, metode_luas={"type": "string"}, catatan={"type": "array"}),
+    object_of(desa=ROWS, wilayah=ROW, metode_luas={"type": "string"}, catatan={"type": "array"}), _show,
     {"area": _AREA, "gempa": '{"lon": 107.05, "lat": -6.86, "magnitudo": 5.6, "kedalaman_km": 11}'},
 )  # fmt: skip

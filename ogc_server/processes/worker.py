@@ -12,8 +12,6 @@ import sys
 import threading
 from pathlib import Path
 
-import orjson
-
 from catalog.errors import CancelledRunError, SatuDataError
 from catalog.settings import Settings
 from catalog.store import Catalog
@@ -22,7 +20,7 @@ from ogc_server.processes.desk import Bench, Desk
 from ogc_server.processes.errors import ProcessFailedError
 from ogc_server.processes.execute import reason_of, work_on
 from ogc_server.processes.inputs import checked
-from ogc_server.processes.papers import Papers
+from ogc_server.processes.papers import Paper, Papers, sealed
 from ogc_server.processes.registry import find
 from ogc_server.readers import Readers
 from ogc_server.snapshot import Snapshot
@@ -81,12 +79,12 @@ def run(settings: Settings, job_id: str) -> None:
             readers.close()
 
 
-def _answer(desk: Desk, snapshot: Snapshot, heart: Heart, asked: object, job_id: str) -> bytes:
-    if not isinstance(asked, dict):
+def _answer(desk: Desk, snapshot: Snapshot, heart: Heart, asked: Paper | None, job_id: str) -> bytes:
+    if asked is None:
         raise ProcessFailedError(where="inputs")
     process = find(desk.catalog.jobs.get(job_id).process_id)
-    value = work_on(process, Bench(desk, snapshot, heart.report), checked(process.model, asked))
-    return orjson.dumps(_without_places(value))
+    value = work_on(process, Bench(desk, snapshot, heart.report), checked(process.model, asked.inputs))
+    return sealed(_without_places(value), asked.form)
 
 
 def _without_places(value: object) -> object:

@@ -199,9 +199,9 @@ def test_aid_is_allocated_and_what_is_short_is_told(door: httpx.Client) -> None:
     }
     plan = answer(door, "alokasi-bantuan", inputs)
     assert [row["jumlah"] for row in plan["kiriman"]] == [8]
-    assert plan["tidak_terpenuhi"] == [
-        {"item": "beras", "kode": "32.03.01.2001", "jumlah": 2, "alasan": "stok_kurang"}
-    ]
+    [unmet] = plan["tidak_terpenuhi"]
+    assert (unmet["kode"], unmet["jumlah"], unmet["alasan"]) == ("32.03.01.2001", 2, "stok_kurang")
+    assert (unmet["lon"], unmet["lat"]) == (plan["kiriman"][0]["lon"], plan["kiriman"][0]["lat"])
 
 
 def test_a_collection_is_reconciled_with_rows(door: httpx.Client, truth: FeatureBatch) -> None:
