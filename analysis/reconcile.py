@@ -162,11 +162,18 @@ def reconcile(
     return Comparison(rows, tuple(compared), Counter(row.verdict for row in rows))
 
 
-def moves_by_name(a: Side, b: Side) -> list[CrosswalkRow]:
-    """Return where codes of A went, told by names; nothing unless both have names and one scheme."""
+def with_moves_by_name(a: Side, b: Side, crosswalk: Iterable[CrosswalkRow] = ()) -> list[CrosswalkRow]:
+    """Return a crosswalk, and where names tell that further codes of A went.
+
+    What the crosswalk is sure of is not asked again. Names tell only between codes of one scheme.
+    """
+    given = list(crosswalk)
     if a.name is None or b.name is None or a.scheme != b.scheme:
-        return []
-    return list(derive_moves(_named(a), _named(b)))
+        return given
+    sure = [row for row in given if row.quality != "weak"]
+    left, right = {row.from_code for row in sure}, {row.to_code for row in sure}
+    told = derive_moves(_named(a), _named(b))
+    return given + [row for row in told if row.from_code not in left and row.to_code not in right]
 
 
 def _named(side: Side) -> Iterable[Named]:

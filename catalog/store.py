@@ -9,10 +9,13 @@ import sqlalchemy as sa
 
 from catalog.audit import AuditLog
 from catalog.clock import Clock, utc_now
+from catalog.corrections import CorrectionBook
 from catalog.database import Database
 from catalog.datasets import DatasetBook
+from catalog.decisions import DecisionBook
 from catalog.jobs import JobBook
 from catalog.notify.outbox import Outbox
+from catalog.reconciliation import ReconciliationBook
 from catalog.regions import RegionBook
 from catalog.responses import ResponseBook
 from catalog.runs import RunBook
@@ -31,6 +34,9 @@ class Catalog:
         self.versions = VersionBook(database, clock, self.audit)
         self.regions = RegionBook(database, clock, self.audit)
         self.jobs = JobBook(database, clock)
+        self.reconciliations = ReconciliationBook(database, clock, self.audit)
+        self.decisions = DecisionBook(database, clock, self.audit)
+        self.corrections = CorrectionBook(database, clock, self.audit)
         self.responses = ResponseBook(database, clock, self.audit)
         self.outbox = Outbox(database, clock, self.audit)
 

@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from catalog.errors import ConfigError
 from catalog.model import DatasetRecord, FieldDef, FieldType, ItemError, LayerSchema
+from catalog.reconciliation_model import Correction
 from catalog.sources import LayerConfig, SourceConfig
 from harvesters.mapping.codes import CodeNormaliser
+from harvesters.mapping.corrections import Corrections
 from harvesters.mapping.points import PointMaker
 from harvesters.mapping.values import CONVERT, BadValueError
 from layers.contract import FeatureBatch
@@ -31,7 +33,9 @@ class Mapping:
     passed over.
     """
 
-    def __init__(self, layer: LayerConfig, source_schema: LayerSchema) -> None:
+    def __init__(
+        self, layer: LayerConfig, source_schema: LayerSchema, corrections: Sequence[Correction] = ()
+    ) -> None:
         self._layer = layer
         self._strict = layer.remote != "*"
         self._have = source_schema.names()
@@ -48,6 +52,7 @@ class Mapping:
         self.sources = {new: [old, str(fields[old].type)] for old, new in self._names}
         self.source_types = {name: str(f.type) for name, f in fields.items()}
         self._codes = self._code_normaliser()
+        self.corrections = Corrections(corrections, self.schema)
 
     # -- shape ----------------------------------------------------------------------------------
 
@@ -143,6 +148,8 @@ class Mapping:
                 errors += self._convert(rows, batch.ids, name, CONVERT[FieldType(kind)])
         if self._codes:
             errors += [self._item(batch.ids[i], code, t) for i, code, t in self._codes.apply(rows)]
+        stale = self.corrections.apply(batch.ids, rows)
+        errors += [self._item(batch.ids[i], code, text) for i, code, text in stale]
         return FeatureBatch(batch.ids, rows, geometries), self._limited(errors)
 
     def _convert(
