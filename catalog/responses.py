@@ -229,11 +229,17 @@ class ResponseBook:
         with self._db.read() as connection:
             return connection.scalar(query.limit(1)) is not None
 
-    def get(self, event_id: str) -> Entry:
-        """Return an event by its id or that of any of its reports; NotFoundError when there is none."""
+    def get(self, event_id: str, *, prefix: str = "") -> Entry:
+        """Return an event by its id (`prefix` before it) or that of any of its reports.
+
+        NotFoundError when there is none.
+        """
         with self._db.read() as connection:
             for entry in _select(connection):
-                if event_id == entry.id or event_id in entry.members:
+                mine = entry.layer_id.startswith(prefix) and (":" in entry.layer_id) == bool(prefix)
+                if mine and (
+                    event_id in (entry.id, entry.id.removeprefix(prefix)) or event_id in entry.members
+                ):
                     return entry
         raise NotFoundError("no such event was seen", where=event_id)
 
