@@ -18,7 +18,7 @@ from harvesters.engine.job import Job, Offer
 from harvesters.engine.publish import put_record, record_of, stricter
 from harvesters.engine.result import LayerResult
 from harvesters.privacy.detect import Finding
-from harvesters.privacy.texts import personal_text
+from harvesters.privacy.texts import personal_text, redacted
 from layers.raster import write_cog
 
 
@@ -64,7 +64,11 @@ def _write(job: Job, offer: Offer, path: Path) -> VersionInfo:
         path, job.settings.data_dir / "layers", offer.id, number, job.book.run_id,
         nodata=nodata, crs=offer.remote.layer.crs, clock=job.clock,
     )  # fmt: skip
-    extra = {**info.extra, "config": job.digest(offer.remote.layer, offer.id), "keep": offer.remote.keep}
+    extra = {
+        **info.extra,
+        "config": job.digest(offer.remote.layer, offer.id),
+        "keep": redacted(offer.remote.keep),
+    }
     return replace(info, extra=extra)
 
 

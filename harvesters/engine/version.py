@@ -14,7 +14,7 @@ from harvesters.engine.result import LayerResult
 from harvesters.engine.stage import Staged
 from harvesters.mapping.mapping import Mapping
 from harvesters.privacy.detect import Finding, PrivacyScan, told_by_headers
-from harvesters.privacy.texts import personal_text
+from harvesters.privacy.texts import personal_text, redacted
 from layers.contract import Diff, LayerReader
 
 
@@ -97,7 +97,7 @@ def build(job: Job, offer: Offer, staged: Staged) -> VersionInfo:
     info = staged.writer.finish(next_version(job, offer.id), job.book.run_id)
     extra: dict[str, Any] = {
         **info.extra, "stamp": staged.stamp, "config": staged.config, "origin": origin(staged.mapping),
-        "keep": offer.remote.keep,
+        "keep": redacted(offer.remote.keep),
     }  # fmt: skip
     if corrected := offer.tally.counts.corrected:
         extra["corrected"] = corrected

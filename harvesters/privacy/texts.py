@@ -67,6 +67,8 @@ def clean_record(record: DatasetRecord) -> tuple[DatasetRecord, list[str]]:
     after = {
         name: _each(redact if name in _TEXTS else without_numbers, value) for name, value in before.items()
     }
+    for link in after["links"]:
+        link["title"] = redact(link["title"])
     changed = [name for name, value in after.items() if value != before[name]]
     return (DatasetRecord.model_validate(after), changed) if changed else (record, [])
 
