@@ -98,12 +98,18 @@ class ProcessSettings(Strict):
     keep_hours: float = Field(default=24, gt=0, description="How long jobs and their answers are kept")
 
 
+type DownloadFormat = Literal["gpkg", "geoparquet", "flatgeobuf", "shapefile", "geojson", "csv", "kml"]
+
+
+def _all_formats() -> list[DownloadFormat]:
+    return ["gpkg", "geoparquet", "flatgeobuf", "shapefile", "geojson", "csv", "kml"]
+
+
 class DownloadSettings(Strict):
     """Which files to take away are made ready, and how much is made while somebody waits."""
 
-    formats: list[Literal["gpkg", "geoparquet", "flatgeobuf", "shapefile", "geojson", "csv", "kml"]] = Field(
-        default_factory=lambda: ["gpkg", "geoparquet", "flatgeobuf", "shapefile", "geojson", "csv", "kml"],
-        description="Formats on offer; whole layers are made ready in all of them",
+    formats: list[DownloadFormat] = Field(
+        default_factory=_all_formats, description="Formats on offer; whole layers are made ready in them"
     )
     at_once: int = Field(default=20_000, ge=0, description="Features that are written during a request")
     parts_megabytes: int = Field(default=2000, ge=0, description="Room for files of parts of layers")

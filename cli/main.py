@@ -12,6 +12,7 @@ from cli import (
     dataset,
     demo,
     doctor,
+    downloads,
     harvest,
     publish,
     runs,
@@ -41,7 +42,7 @@ def main(ctx: click.Context, config_dir: Path, data_dir: Path) -> None:
 
 
 for module in (
-    analyse, ckan, dataset, demo, doctor, harvest, publish, runs, sample, schedule, schema, serve, source,
+    analyse, ckan, dataset, demo, doctor, downloads, harvest, publish, runs, sample, schedule, schema, serve, source,
 ):  # fmt: skip
     for command in module.COMMANDS:
         main.add_command(command)

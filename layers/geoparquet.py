@@ -42,7 +42,8 @@ def write_geoparquet(
     seen = _Seen()
     scratch = path.with_name(f"{path.name}.rows")
     try:
-        with pq.ParquetWriter(scratch, shape, compression="zstd") as writer:
+        # without Arrow's own copy of the schema, which would hide the texts from readers built on Arrow
+        with pq.ParquetWriter(scratch, shape, compression="zstd", store_schema=False) as writer:
             for batch in batches:
                 seen.rows += batch.num_rows
                 rows = _covered(batch, shape, seen) if spatial else batch

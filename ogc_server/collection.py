@@ -161,6 +161,7 @@ def _links(ask: Ask, dataset: Dataset, version: int | None) -> list[dict[str, An
         to("/schema", f"{OGC_REL}schema", SCHEMA, text("link.schema", lang)),
         to("/queryables", f"{OGC_REL}queryables", SCHEMA, text("link.queryables", lang)),
         to("/sortables", f"{OGC_REL}sortables", SCHEMA, text("link.sortables", lang)),
+        to("/downloads", "enclosure", JSON, text("page.downloads", lang)),
     ]
     record = ask.href(f"/collections/{CATALOG_ID}/items/{segment(dataset.id)}")
     links = [

@@ -53,3 +53,10 @@ class LayerBrokenError(SatuDataError):
 
     code: ClassVar[str] = "layer-unavailable"
     http_status: ClassVar[int] = 503
+
+
+class NotReadyError(SatuDataError):
+    """What was asked for is being made; it is worth asking again."""
+
+    code: ClassVar[str] = "not-ready"
+    http_status: ClassVar[int] = 503

@@ -70,6 +70,7 @@ def render(name: str, context: Mapping[str, Any], lang: str, *, url: str, base: 
             base=base,
             t=lambda key, **params: translate(key, **params),
             number=partial(_number, lang=lang),
+            bytes=partial(_bytes, lang=lang),
             date=partial(_date, lang=lang),
             instant=partial(_instant, lang=lang),
             ago=partial(_ago, lang=lang),
@@ -108,6 +109,14 @@ def _place(path: str, *, base: str, lang: str) -> str:
 
 def _number(value: float | None, *, lang: str) -> str:
     return "—" if value is None else format_decimal(value, locale=lang)
+
+
+def _bytes(value: float, *, lang: str) -> str:
+    """Return a size as people read it: 1.5 MB (of 1000 kB)."""
+    power = 0
+    while value >= 1000 and power < 3:
+        value, power = value / 1000, power + 1
+    return f"{format_decimal(round(value, 1 if power else 0), locale=lang)} {('B', 'kB', 'MB', 'GB')[power]}"
 
 
 def _local(value: datetime | str) -> datetime:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from catalog.model import LayerSchema
 from catalog.settings import ServerSettings
-from ogc_server import collection, front, health, items, records, schemas
+from ogc_server import collection, downloads, front, health, items, records, schemas, server_downloads
 from ogc_server.ask import Ask
 from ogc_server.parameters import (
     COMMON,
@@ -50,6 +50,14 @@ def _jobs(_: ServerSettings) -> tuple[Param, ...]:
     return jobs.TABLE
 
 
+def _downloads(_: ServerSettings) -> tuple[Param, ...]:
+    return downloads.TABLE
+
+
+def _download(_: ServerSettings) -> tuple[Param, ...]:
+    return downloads.FILE_TABLE
+
+
 _C = "{collectionId}"
 
 _AT_C = ("collections", _C)
@@ -76,6 +84,28 @@ ROUTES = (
         summary="items",
     ),
     Route((*_AT_C, "items", "{featureId}"), items.item, items.FEATURE_OFFERS, _feature, summary="item"),
+    Route((*_AT_C, "downloads"), downloads.downloads, downloads.OFFERS, _downloads, summary="downloads"),
+    Route(
+        (*_AT_C, "downloads", "{fileName}"),
+        downloads.download,
+        downloads.FILE_OFFERS,
+        _download,
+        summary="download",
+    ),
+    Route(
+        ("downloads",),
+        server_downloads.downloads,
+        server_downloads.OFFERS,
+        _common,
+        summary="server-downloads",
+    ),
+    Route(
+        ("downloads", "{fileName}"),
+        server_downloads.download,
+        server_downloads.FILE_OFFERS,
+        _common,
+        summary="server-download",
+    ),
     Route(("processes",), processes.processes, processes.OFFERS, _common, summary="processes"),
     Route(("processes", "{processId}"), processes.process, processes.OFFERS, _common, summary="process"),
     Route(

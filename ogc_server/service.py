@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from catalog.clock import Clock
 from catalog.settings import Settings
 from catalog.store import Catalog
+from layers.raster_read import RasterPool
 from ogc_server import pages
 from ogc_server.answer import NEVER, REVALIDATE, Answer, content_tag, digest, to_json
 from ogc_server.ask import Ask
@@ -37,12 +38,20 @@ class Service:
     clock: Clock
     apis: ApiCache
     shared_desk: Desk | None = None
+    raster_pool: RasterPool | None = None
+    region_lists: dict[tuple[str, int], list[Any]] = field(default_factory=dict)
 
     def desk(self) -> Desk:
         """Return what the processes of this server share."""
         if self.shared_desk is None:  # two made at once do no harm, one is dropped
             self.shared_desk = Desk(self.settings, self.catalog, self.readers)
         return self.shared_desk
+
+    def rasters(self) -> RasterPool:
+        """Return the open rasters of this process."""
+        if self.raster_pool is None:  # two made at once do no harm, the files of one close with it
+            self.raster_pool = RasterPool(self.settings.data_dir / "layers")
+        return self.raster_pool
 
     def api(self, ask: Ask, snapshot: Snapshot) -> GeoApi:
         """Return pygeoapi's API object for this snapshot and base address."""

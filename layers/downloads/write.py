@@ -24,6 +24,7 @@ from pyogrio.errors import DataLayerError
 from catalog.errors import PublishError
 from catalog.model import LayerSchema
 from layers.arrow import GEOMETRY, ID, arrow_schema, names_of, record_batches
+from layers.columns import GEOM
 from layers.contract import FeatureBatch, LayerReader, Query
 from layers.crs import is_lonlat, transform
 from layers.downloads.about import About
@@ -96,13 +97,18 @@ def _geoparquet(piece: Piece, batches: _Counted, path: Path) -> None:
 
 
 def _geopackage(piece: Piece, batches: _Counted, path: Path) -> None:
-    schema, about = piece.schema, piece.about
-    options = {"FID": "fid", "GEOMETRY_NAME": "geom", "IDENTIFIER": about.title, "DESCRIPTION": about.plain()}
-    if schema.geometry_type is None:
-        del options["GEOMETRY_NAME"]
-    _gdal(path, "GPKG", piece, record_batches(schema, batches), arrow_schema(schema), options)
+    add_layer(path, piece, batches)
     with closing(sqlite3.connect(path)) as db, db:
-        put_iso(db, about.iso)
+        put_iso(db, piece.about.iso)
+
+
+def add_layer(path: Path, piece: Piece, batches: Iterable[FeatureBatch]) -> None:
+    """Write a layer into a GeoPackage, which is made when it is not there; its table is the dataset's id."""
+    schema, about = piece.schema, piece.about
+    options = {"FID": "fid", "IDENTIFIER": about.title, "DESCRIPTION": about.plain()}
+    if schema.geometry_type is not None:
+        options["GEOMETRY_NAME"] = GEOM
+    _gdal(path, "GPKG", piece, record_batches(schema, batches), arrow_schema(schema), options)
 
 
 def _flatgeobuf(piece: Piece, batches: _Counted, path: Path) -> None:

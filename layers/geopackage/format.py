@@ -36,9 +36,12 @@ CREATE TABLE gpkg_geometry_columns (table_name TEXT NOT NULL, column_name TEXT N
   CONSTRAINT pk_geom_cols PRIMARY KEY (table_name, column_name), CONSTRAINT uk_gc_table_name UNIQUE (table_name),
   CONSTRAINT fk_gc_tn FOREIGN KEY (table_name) REFERENCES gpkg_contents(table_name),
   CONSTRAINT fk_gc_srs FOREIGN KEY (srs_id) REFERENCES gpkg_spatial_ref_sys (srs_id));
-CREATE TABLE gpkg_extensions (table_name TEXT, column_name TEXT, extension_name TEXT NOT NULL, definition TEXT NOT NULL,
-  scope TEXT NOT NULL, CONSTRAINT ge_tce UNIQUE (table_name, column_name, extension_name));
 """  # noqa: E501
+_EXTENSIONS = """
+CREATE TABLE IF NOT EXISTS gpkg_extensions (table_name TEXT, column_name TEXT,
+  extension_name TEXT NOT NULL, definition TEXT NOT NULL, scope TEXT NOT NULL,
+  CONSTRAINT ge_tce UNIQUE (table_name, column_name, extension_name));
+"""
 _METADATA = """
 CREATE TABLE gpkg_metadata (id INTEGER CONSTRAINT m_pk PRIMARY KEY ASC NOT NULL, md_scope TEXT NOT NULL DEFAULT 'dataset',
   md_standard_uri TEXT NOT NULL, mime_type TEXT NOT NULL DEFAULT 'text/xml', metadata TEXT NOT NULL DEFAULT '');
@@ -46,6 +49,12 @@ CREATE TABLE gpkg_metadata_reference (reference_scope TEXT NOT NULL, table_name 
   row_id_value INTEGER, timestamp DATETIME NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')),
   md_file_id INTEGER NOT NULL, md_parent_id INTEGER, CONSTRAINT crmr_mfi_fk FOREIGN KEY (md_file_id) REFERENCES gpkg_metadata(id),
   CONSTRAINT crmr_mpi_fk FOREIGN KEY (md_parent_id) REFERENCES gpkg_metadata(id));
+"""  # noqa: E501
+_STYLES = """
+CREATE TABLE IF NOT EXISTS layer_styles (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256),
+  f_table_schema TEXT(256), f_table_name TEXT(256), f_geometry_column TEXT(256), styleName TEXT(30), styleQML TEXT,
+  styleSLD TEXT, useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30),
+  update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')))
 """  # noqa: E501
 _UNDEFINED = [
     (
@@ -92,7 +101,7 @@ def create_core(db: sqlite3.Connection, schema: LayerSchema) -> None:
     """Create the tables that every GeoPackage has, with the CRS that this layer needs."""
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     db.execute(f"PRAGMA user_version = {USER_VERSION}")
-    db.executescript(_CORE)
+    db.executescript(_CORE + _EXTENSIONS)
     rows = [*_UNDEFINED, _srs_row("EPSG:4326")]
     if schema.geometry_type is not None and srs_id(schema.crs) != 4326:
         rows.append(_srs_row(schema.crs))
@@ -137,19 +146,36 @@ def put_schema(db: sqlite3.Connection, table: str, schema: LayerSchema) -> None:
     _register_metadata(db)
 
 
-def put_iso(db: sqlite3.Connection, iso: bytes) -> None:
-    """Add an ISO 19139 record to a GeoPackage made by GDAL (metadata extension)."""
-    db.executescript(_METADATA)
+def put_iso(db: sqlite3.Connection, iso: bytes, table: str | None = None) -> None:
+    """Add an ISO 19139 record, of the whole file or of one layer, to a GeoPackage made by GDAL."""
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'gpkg_metadata'").fetchone():
+        db.executescript(_EXTENSIONS + _METADATA)
+        _register_metadata(db)
     db.execute(
         "INSERT INTO gpkg_metadata (md_scope, md_standard_uri, mime_type, metadata) "
         "VALUES ('dataset','http://www.isotc211.org/2005/gmd','text/xml',?)",
         (iso.decode(),),
     )
     db.execute(
-        "INSERT INTO gpkg_metadata_reference (reference_scope, md_file_id) "
-        "VALUES ('geopackage', last_insert_rowid())"
+        "INSERT INTO gpkg_metadata_reference (reference_scope, table_name, md_file_id) "
+        "VALUES (?,?,last_insert_rowid())",
+        ("geopackage" if table is None else "table", table),
     )
-    _register_metadata(db)
+
+
+def put_style(db: sqlite3.Connection, table: str, name: str, qml: str, sld: str) -> None:
+    """Keep a style where QGIS looks for the one to draw a layer in (`layer_styles`)."""
+    db.execute(_STYLES)
+    known = ("layer_styles", "attributes", "layer_styles")
+    db.execute(
+        "INSERT OR IGNORE INTO gpkg_contents (table_name, data_type, identifier) VALUES (?,?,?)", known
+    )
+    db.execute(
+        "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, "
+        "styleName, styleQML, styleSLD, useAsDefault, description, owner) "
+        "VALUES ('','',?,?,?,?,?,1,'','')",
+        (table, GEOM, name, qml, sld),
+    )
 
 
 def _register_metadata(db: sqlite3.Connection) -> None:
