@@ -278,5 +278,5 @@ def _get(connection: sa.Connection, event_id: str) -> Entry:
 
 
 def _entry(row: sa.Row[Any]) -> Entry:
-    values = dict(row._mapping)
+    values = {name: row._mapping[name] for name in Entry.__dataclass_fields__}
     return Entry(**{**values, "members": tuple(row.members), "state": ResponseState(row.state)})
