@@ -256,7 +256,7 @@ def _rows(counter: _Counter, question: Question, rules: Disclosure | None) -> It
 
 
 def _recoded(counter: _Counter, question: Question, threshold: int) -> dict[str, _Part]:
-    """Put values that too few rows have together (global recoding, Hundepool et al. 2012, 4.3)."""
+    """Put values that too few rows have together (redesign of a table: Hundepool et al. 2012, ch. 5)."""
     slices: Counter[str] = Counter()
     values: dict[int, Counter[str]] = defaultdict(Counter)
     for part, (_, rows) in counter.parts().items():

@@ -13,7 +13,7 @@ Statistical Disclosure Control (Wiley 2012), ch. 4-5, and the ESSnet Handbook on
 
 An attacker knows all sums, the published cells, and that a suppressed count is at least 1. He then
 finds every small cell in an interval at least `protection` wide, and no suppressed cell exactly.
-Our tests are that attacker (the audit of a suppression pattern, Hundepool et al. ch. 4.4.2): a linear
+Our tests are that attacker (the audit of a suppression pattern, Hundepool et al., ch. 4): a linear
 programme over every published sum and share gives each hidden cell's least and greatest value.
 
 The usual tool, tau-ARGUS, takes a hierarchical table apart and protects the parts by turns (HiTaS, de

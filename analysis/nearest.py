@@ -2,15 +2,14 @@
 
 A k-d tree over earth-centred (ECEF) coordinates finds k + 4 candidates by chord; pyproj.Geod (WGS84)
 puts them in order. Chord and geodesic agree in order to far below the four that are taken too many.
-The distance is as the crow flies and the answer says so; roads need a routing engine, which is not
-part of this.
+The distance is as the crow flies and the answer says so; `analysis.nearest_road` goes over roads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 import shapely
@@ -22,8 +21,8 @@ from analysis.ragged import Floats, Ints
 from catalog.codes import parse
 from catalog.errors import NotFoundError, QueryError
 
-JARAK: Literal["geodesik"] = "geodesik"
-"""Which distance an answer holds: metres on the WGS84 ellipsoid, not along roads."""
+type Jenis = Literal["geodesik", "jalan"]
+"""Which distance it is: metres on the WGS84 ellipsoid as the crow flies, or along roads."""
 _SPARE = 4
 _K_MAX = 1000
 
@@ -53,22 +52,40 @@ class Asal:
 
 @dataclass(frozen=True, slots=True)
 class Terdekat:
-    """One facility of an answer, `urutan` 1 is the nearest."""
+    """One facility of an answer, `urutan` 1 is the nearest.
+
+    Over roads, `akses_m` is the part of `jarak_m` that leads straight to and from the road, and
+    `waktu_menit` how long the way on the road takes, where the network has speeds.
+    """
 
     asal: str
     urutan: int
     jarak_m: float
     fasilitas: Fasilitas
-    jarak: str = JARAK
+    jarak_jenis: Jenis = "geodesik"
+    akses_m: float | None = None
+    waktu_menit: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         one = self.fasilitas
+        way = {"akses_m": self.akses_m, "waktu_menit": self.waktu_menit}
         return {
-            "asal": self.asal, "urutan": self.urutan, "jarak_m": round(self.jarak_m, 1), "jarak": self.jarak,
+            "asal": self.asal, "urutan": self.urutan, "jarak_m": round(self.jarak_m, 1),
+            "jarak_jenis": self.jarak_jenis, **{k: round(v, 1) for k, v in way.items() if v is not None},
             "id": one.id, "nama": one.nama, "jenis": one.jenis, "status": one.status, "stok": dict(one.stok),
             "lon": one.lon, "lat": one.lat, **({"info": dict(one.info)} if one.info else {}),
         }  # fmt: skip
+
+
+class Finder(Protocol):
+    """What finds the nearest facilities: as the crow flies, or over roads."""
+
+    def nearest(
+        self, origins: Sequence[Asal], *, k: int = 1, jenis: Sequence[str] = ()
+    ) -> list[list[Terdekat]]:
+        """Return up to `k` facilities of the kinds for each origin, nearest first."""
+        ...
 
 
 class FacilityIndex:
@@ -80,9 +97,9 @@ class FacilityIndex:
             if not (-180 <= one.lon <= 180 and -90 <= one.lat <= 90):
                 raise QueryError(f"facility {one.id!r} has no usable coordinates", where=one.id)
         self.facilities = tuple(facilities)
-        self._lon = np.array([one.lon for one in facilities], float)
-        self._lat = np.array([one.lat for one in facilities], float)
-        self._xyz = _ecef(self._lon, self._lat)
+        self.lon = np.array([one.lon for one in facilities], float)
+        self.lat = np.array([one.lat for one in facilities], float)
+        self._xyz = _ecef(self.lon, self.lat)
         self.kinds: Set[str] = frozenset(one.jenis for one in facilities)
         self._trees: dict[tuple[str, ...], tuple[Ints, cKDTree]] = {}
 
@@ -93,6 +110,15 @@ class FacilityIndex:
 
         `jenis` empty means all kinds. QueryError for an unknown kind or a `k` outside 1 to 1000.
         """
+        return [
+            [Terdekat(o.id, n, m, self.facilities[i]) for n, (m, i) in enumerate(found, 1)]
+            for o, found in zip(origins, self.ranked(origins, k, jenis), strict=True)
+        ]
+
+    def ranked(
+        self, origins: Sequence[Asal], k: int, jenis: Sequence[str] = ()
+    ) -> list[list[tuple[float, int]]]:
+        """Return metres and number of up to `k` facilities for each origin, in the order of `nearest`."""
         if not 1 <= k <= _K_MAX:
             raise QueryError(f"k must be 1 to {_K_MAX}, not {k}", where="k")
         numbers, tree = self._tree(jenis)
@@ -104,15 +130,15 @@ class FacilityIndex:
         found = tree.query(_ecef(lon, lat), wanted)[1].reshape(len(origins), wanted)
         near = numbers[found]
         many = np.repeat(lon, wanted), np.repeat(lat, wanted)
-        metres = GEOD.inv(*many, self._lon[near].ravel(), self._lat[near].ravel())[2].reshape(near.shape)
+        metres = GEOD.inv(*many, self.lon[near].ravel(), self.lat[near].ravel())[2].reshape(near.shape)
         return [
-            self._ordered(o.id, n, m, k)
-            for o, n, m in zip(origins, near.tolist(), metres.tolist(), strict=True)
+            sorted(zip(m, n, strict=True), key=lambda pair: (pair[0], self.facilities[pair[1]].id))[:k]
+            for n, m in zip(near.tolist(), metres.tolist(), strict=True)
         ]
 
-    def _ordered(self, asal: str, numbers: list[int], metres: list[float], k: int) -> list[Terdekat]:
-        ranked = sorted(zip(metres, numbers, strict=True), key=lambda p: (p[0], self.facilities[p[1]].id))
-        return [Terdekat(asal, n, m, self.facilities[i]) for n, (m, i) in enumerate(ranked[:k], 1)]
+    def chosen(self, jenis: Sequence[str] = ()) -> Ints:
+        """Return the numbers of the facilities of some kinds (empty: all); QueryError for an unknown kind."""
+        return self._tree(jenis)[0]
 
     def _tree(self, jenis: Sequence[str]) -> tuple[Ints, cKDTree]:
         key = tuple(sorted(set(jenis)))

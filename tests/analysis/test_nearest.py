@@ -65,7 +65,7 @@ def test_stock_status_and_the_kind_of_distance_are_in_the_answer() -> None:
     [[found]] = FacilityIndex([one]).nearest([CIANJUR], k=3)
     metres = GEOD.inv(107.14, -6.82, 107.14, -6.81)[2]
     assert found.as_dict() == {
-        "asal": "posko", "urutan": 1, "jarak_m": round(metres, 1), "jarak": "geodesik", "id": "G1",
+        "asal": "posko", "urutan": 1, "jarak_m": round(metres, 1), "jarak_jenis": "geodesik", "id": "G1",
         "nama": "Gudang Cianjur", "jenis": "gudang", "status": "buka", "stok": {"beras_kg": 5000.0},
         "lon": 107.14, "lat": -6.81, "info": {"jam": "08-16"},
     }  # fmt: skip

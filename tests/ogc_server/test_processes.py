@@ -187,7 +187,7 @@ def test_the_nearest_stores_come_in_order(door: httpx.Client) -> None:
     assert [row["urutan"] for row in rows] == [1, 2, 3]
     assert rows == sorted(rows, key=lambda row: row["jarak_m"])
     assert rows[0]["id"] == "2"
-    assert rows[0]["jarak"] == "geodesik"
+    assert rows[0]["jarak_jenis"] == "geodesik"
     codes = answer(door, "bantuan-terdekat", {"asal": ["32.03.01.2001"], "jenis": ["lumbung"], "k": 1})
     assert len(codes) == 1
 
