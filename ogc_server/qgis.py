@@ -52,7 +52,7 @@ def data_source(ask: Ask, collection_id: str) -> str:
     """Return the address as QGIS's OGC API Features provider writes it."""
     url = ask.base.replace("'", "%27")
     return (
-        f" pagingEnabled='default' restrictToRequestBBOX='1' srsname='OGC:CRS84' "
+        f" pageSize='1000' pagingEnabled='true' restrictToRequestBBOX='1' srsname='OGC:CRS84' "
         f"typename='{collection_id}' url='{url}' version='OGC_API_FEATURES'"
     )
 
