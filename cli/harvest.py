@@ -13,6 +13,7 @@ from catalog.runs import Run
 from catalog.sources import SourceConfig
 from cli.app import App, Command, json_option, pass_app
 from cli.progress import HarvestProgress
+from cli.respond_beside import answer_waiting
 from cli.signals import stop_event
 from harvesters.engine.engine import Engine
 from harvesters.engine.explain import explain
@@ -44,6 +45,8 @@ def harvest(app: App, sources: tuple[str, ...], all_: bool, dry_run: bool) -> No
             row = _run(app, config, dry_run, stop)
             worst = max(worst, row["exit"])
             rows.append(row)
+        if not dry_run and not stop.is_set():
+            answer_waiting(app, stop)
     app.show(
         rows, ("source", "state", "expected", "seen", "added", "updated", "unchanged", "removed", "failed")
     )

@@ -92,23 +92,23 @@ class Responder:
             return True
         if not self.settings.response.enabled:
             return False
-        return (
-            self.catalog.responses.due()
-            or any(self._fresh(layer) for layer in watched(self.settings))
-            or self._cold()
-        )
+        return self.catalog.responses.due() or any(self._fresh(layer) for layer in watched(self.settings))
 
     def _fresh(self, layer: str) -> bool:
         info = self.catalog.versions.current(layer)
-        return info is not None and info.version != self.catalog.responses.cursor(self._prefix + layer)
-
-    def _cold(self) -> bool:
-        """Tell whether the index of new boundaries is still to be made: better now than at the event."""
-        info = self.catalog.versions.current(self.settings.processes.boundaries)
-        if info is None or info.kind != "feature":
+        if info is None or info.version == self.catalog.responses.cursor(self._prefix + layer):
             return False
-        folder = self.settings.data_dir / "analysis" / f"{info.layer_id}-v{info.version}"
-        return not (folder / "index.json").is_file()
+        dataset = self.catalog.datasets.find(layer)  # only public layers are ever opened
+        return dataset is not None and dataset.record.access == "publik"
+
+    def cold(self) -> str:
+        """Name the boundaries' version whose index is still to be made: better now than at the event."""
+        info = self.catalog.versions.current(self.settings.processes.boundaries)
+        if not self.settings.response.enabled or info is None or info.kind != "feature":
+            return ""
+        name = f"{info.layer_id}-v{info.version}"
+        made = self.settings.data_dir / "analysis" / name / "index.json"
+        return "" if made.is_file() else name
 
     # -- the work -----------------------------------------------------------------------------------
 
@@ -137,30 +137,37 @@ class Responder:
             readers.close()
 
     def scan(self, at: _Open) -> list[Entry]:
-        """Note the events of layers that have a new version; return those that are new or revised."""
-        now, changed = self._clock(), []
-        since = now - timedelta(hours=self.settings.response.max_age_hours + 1)
+        """Note the events of layers that have a new version; return those that are new or revised.
+
+        A layer that can not be read is looked at again the next time, and holds back no other.
+        """
+        changed: list[Entry] = []
         for layer, kind in watched(self.settings).items():
-            info = layer_of(at.bench.snapshot, layer)
-            noted = self._prefix + layer
-            if info is None or info.version == self.catalog.responses.cursor(noted):
-                continue
-            with at.readers.lease(info) as reader:
-                events = list(read_events(reader, kind, since))
-
-            def decide(
-                known: list[Entry], events: list[Event] = events, noted: str = noted
-            ) -> list[Sighting]:
-                return sightings(
-                    events, known, self.settings.response.earthquake,
-                    lambda event: unwanted(event, self.settings, now), prefix=self._prefix, layer=noted,
-                )  # fmt: skip
-
-            changed += self.catalog.responses.scan(noted, info.version, decide, since=since)
+            try:
+                changed += self._scanned(at, layer, kind)
+            except SatuDataError as error:
+                log.warning("the events of %s can not be read: %s", layer, error)
         return changed
 
+    def _scanned(self, at: _Open, layer: str, kind: EventKind) -> list[Entry]:
+        chosen, now = self.settings.response, self._clock()
+        info, noted = layer_of(at.bench.snapshot, layer), self._prefix + layer
+        if info is None or info.version == self.catalog.responses.cursor(noted):
+            return []
+        since = now - timedelta(hours=chosen.max_age_hours + 1)
+        with at.readers.lease(info) as reader:
+            events = list(read_events(reader, kind, since))
+
+        def decide(known: list[Entry]) -> list[Sighting]:
+            return sightings(
+                events, known, chosen.earthquake, lambda event: unwanted(event, self.settings, now),
+                prefix=self._prefix, layer=noted,
+            )  # fmt: skip
+
+        return self.catalog.responses.scan(noted, info.version, decide, since=since)
+
     def _warm(self, bench: Bench) -> None:
-        if not self._cold():
+        if not self.cold():
             return
         try:
             with bench.desk.desa(bench.snapshot, "area"):
