@@ -45,8 +45,8 @@ def main(ctx: click.Context, config_dir: Path, data_dir: Path) -> None:
 
 
 for module in (
-    analyse, ckan, dataset, demo, doctor, downloads, harvest, notify, publish, reconcile, respond, runs, sample,
-    schedule, schema, serve, source,
+    analyse, ckan, dataset, demo, doctor, downloads, harvest, notify, publish, reconcile, respond, runs,
+    sample, schedule, schema, serve, source,
 ):  # fmt: skip
     for command in module.COMMANDS:
         main.add_command(command)
