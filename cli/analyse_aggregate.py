@@ -9,14 +9,15 @@ import click
 
 from analysis.aggregate import Question, aggregate
 from analysis.disclosure import Disclosure
+from analysis.result import table_result
 from catalog.codes import LEVELS
 from catalog.model import Access
-from cli.analyse_out import give_table
+from cli.analyse_boundaries import place_options, places
+from cli.analyse_out import Origin, Taking, give, region_of, taking_options
 from cli.analyse_read import SCHEMES
 from cli.app import App, Command, json_option, pass_app
 
 _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
-_OUT = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command("aggregate", cls=Command)
@@ -31,11 +32,13 @@ _OUT = click.Path(dir_okay=False, path_type=Path)
 @click.option("--threshold", type=int, default=5, show_default=True)
 @click.option("--rounding", type=int, default=1, show_default=True)
 @click.option("--unprotected", is_flag=True)
-@click.option("--out", type=_OUT)
+@place_options
+@taking_options
 @json_option
 @pass_app
-def aggregate_command(app: App, /, register: Path, out: Path | None, **given: Any) -> None:
+def aggregate_command(app: App, /, register: Path, taking: Taking, **given: Any) -> None:
     """Count a register per region; small cells stay hidden."""
+    taking.check(app)
     question = Question(
         given["code"], given["by"], given["part"], given["weight"], given["scheme"],
         given["levels"] or LEVELS,
@@ -47,5 +50,14 @@ def aggregate_command(app: App, /, register: Path, out: Path | None, **given: An
         disclosure=Disclosure(given["threshold"], rounding=given["rounding"]),
         unprotected=given["unprotected"],
     )
-    give_table(app, found.table, found.table.column_names, out)
+    kept = ("by", "part", "weight", "scheme", "levels", "access", "threshold", "rounding", "unprotected")
+    origin = Origin(
+        "satudata analyse aggregate",
+        [str(register), *([given["boundaries"]] if given["boundaries"] else [])],
+        {name: given[name] for name in kept},
+        region_of(given["scheme"], given["boundary_vintage"]),
+        given["access"],
+    )
+    where = places(app, given, found.table["kode"].to_pylist())
+    give(app, table_result(found.table, where), found.table.column_names, taking, origin)
     app.say("cli.analyse.aggregate.done", rows=found.rows, hidden=found.suppressed, lost=found.without_region)

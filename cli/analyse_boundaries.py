@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +10,29 @@ import click
 
 from analysis.inputs import BoundaryColumns, index_of_file, index_of_reader
 from analysis.lookup import DesaIndex
+from analysis.places import places_of_codes
 from catalog.errors import NotFoundError
 from cli.app import App
-from layers.contract import LayerReader
+from layers.contract import Geometries, LayerReader
 
 
 def boundary_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that name the boundaries."""
+    return _with_boundaries(function, required=True)
+
+
+def place_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the same, not required: they only tell where the rows of an answer are."""
+    return _with_boundaries(function, required=False)
+
+
+def _with_boundaries(function: Callable[..., Any], *, required: bool) -> Callable[..., Any]:
     for option in (
         click.option("--boundary-vintage", type=int),
         click.option("--boundary-scheme", type=click.Choice(["kemendagri", "bps"])),
         click.option("--boundary-name", default=""),
         click.option("--boundary-code", default=""),
-        click.option("--boundaries", required=True, metavar="DATASET|FILE.parquet"),
+        click.option("--boundaries", required=required, metavar="DATASET|FILE.parquet"),
     ):
         function = option(function)
     return function
@@ -38,6 +48,13 @@ def boundary_index(app: App, given: dict[str, Any], *, cells: bool = False) -> D
     if name.endswith(".parquet"):
         return index_of_file(Path(name), folder, columns, cells=cells)
     return index_of_reader(reader_of(app, name), folder, columns, cells=cells)
+
+
+def places(app: App, given: dict[str, Any], codes: Sequence[str | None]) -> Geometries | None:
+    """Return where codes are, when boundaries were named."""
+    if not given["boundaries"]:
+        return None
+    return places_of_codes(boundary_index(app, given), codes)
 
 
 def reader_of(app: App, dataset_id: str) -> LayerReader:

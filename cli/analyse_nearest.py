@@ -9,13 +9,16 @@ import click
 
 from analysis.inputs import facilities_of, geometry_of
 from analysis.nearest import Asal, FacilityIndex, origins_of_codes, origins_of_geometry
+from analysis.places import points_of
+from analysis.result import table_result
 from catalog.errors import QueryError
 from cli.analyse_boundaries import boundary_index, reader_of
-from cli.analyse_out import give_rows
+from cli.analyse_out import Origin, Taking, give, taking_options
 from cli.analyse_read import geojson_file, numbers
 from cli.app import App, Command, json_option, pass_app
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
+SHOWN = ("asal", "urutan", "jarak_m", "jarak", "id", "nama", "jenis", "status")
 
 
 @click.command("nearest", cls=Command)
@@ -26,7 +29,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--area", type=_FILE)
 @click.option("--desa", multiple=True)
 @click.option("--boundaries", metavar="DATASET|FILE.parquet")
-@click.option("--out", type=_FILE)
+@taking_options
 @json_option
 @pass_app
 def nearest_command(
@@ -38,12 +41,17 @@ def nearest_command(
     area: Path | None,
     desa: tuple[str, ...],
     boundaries: str | None,
-    out: Path | None,
+    taking: Taking,
 ) -> None:
     """List the k nearest facilities to a point, an area or desa."""
+    taking.check(app)
     origins = _origins(app, point, area, desa, boundaries)
     answers = FacilityIndex(facilities_of(reader_of(app, facilities))).nearest(origins, k=k, jenis=kinds)
-    give_rows(app, [one.as_dict() for found in answers for one in found], out)
+    rows = [one.as_dict() for found in answers for one in found]
+    used = [facilities, *([boundaries] if boundaries else []), *([str(area)] if area else [])]
+    # a point may be somebody's house: it is not told
+    origin = Origin("satudata analyse nearest", used, {"k": k, "jenis": kinds, "desa": desa})
+    give(app, table_result(rows, points_of(rows)), SHOWN, taking, origin)
 
 
 def _origins(

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import fiona
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 import shapely.geometry
 
+from analysis.result import form_of, table_result
 from analysis.zonal import Zone, zonal, zonal_table
 from catalog.errors import NotFoundError, QueryError
 from cli.analyse_boundaries import reader_of
-from cli.analyse_out import give_table
+from cli.analyse_out import Origin, Taking, give, taking_options
 from cli.analyse_read import SOURCE, demand
 from cli.app import App, Command, json_option, pass_app
+from layers.contract import Geometries
+from layers.crs import CRS84, transform
 from layers.raster import open_raster
-
-_OUT = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command("zonal", cls=Command)
@@ -29,7 +33,7 @@ _OUT = click.Path(dir_okay=False, path_type=Path)
 @click.option("--code", default="kode", show_default=True)
 @click.option("--band", type=int, default=1, show_default=True)
 @click.option("--break", "breaks", multiple=True, type=float)
-@click.option("--out", type=_OUT)
+@taking_options
 @json_option
 @pass_app
 def zonal_command(
@@ -40,9 +44,10 @@ def zonal_command(
     code: str,
     band: int,
     breaks: tuple[float, ...],
-    out: Path | None,
+    taking: Taking,
 ) -> None:
     """Sum a raster up per polygon."""
+    taking.check(app)
     path: Path | str = raster
     if not Path(raster).is_file():
         info = app.catalog.versions.current(raster)
@@ -50,8 +55,25 @@ def zonal_command(
             raise NotFoundError(raster, where="raster")
         path = open_raster(info, app.settings.data_dir / "layers")
     found, crs = _zones(app, zones, code, layer)
-    table = zonal_table(zonal(found, path, band=band, crs=crs, breaks=breaks), breaks)
-    give_table(app, table, table.column_names, out)
+    shapes: dict[str, Any] = {}
+    wanted = taking.publish is not None or (taking.out and form_of(taking.out) in ("geojson", "parquet"))
+    kept = _kept(found, shapes) if wanted else found
+    table = zonal_table(zonal(kept, path, band=band, crs=crs, breaks=breaks), breaks)
+    origin = Origin("satudata analyse zonal; exactextract", [raster, zones], {"band": band, "breaks": breaks})
+    where = _where(table, shapes, crs) if wanted else None
+    give(app, table_result(table, where), table.column_names, taking, origin)
+
+
+def _kept(zones: Iterator[Zone], shapes: dict[str, Any]) -> Iterator[Zone]:
+    for zone in zones:
+        shapes[zone.code] = zone.geometry
+        yield zone
+
+
+def _where(table: pa.Table, shapes: dict[str, Any], crs: str) -> Geometries:
+    found = np.array([shapes[kode] for kode in table["kode"].to_pylist()], object)
+    moved: Geometries = transform(found, crs, CRS84)
+    return moved
 
 
 def _zones(app: App, source: str, code: str, name: str | None) -> tuple[Iterator[Zone], str]:
