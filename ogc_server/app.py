@@ -188,6 +188,7 @@ def create_app(
             await asyncio.to_thread(runner.stop)
             dispatcher.pool.shutdown(wait=True)
             readers.close()
+            dispatcher.service.rasters().close()
             if own:
                 book.close()
             if store is None and callable(close := getattr(layers, "close", None)):

@@ -9,6 +9,7 @@ from catalog.errors import NotFoundError
 from catalog.messages import text
 from catalog.model import RunState, VersionInfo
 from catalog.search import SearchQuery
+from ogc_server import raster_collection
 from ogc_server.answer import Answer, content_tag, link_header
 from ogc_server.ask import Ask, segment
 from ogc_server.links import OGC_REL, licence_link, link, shown
@@ -26,6 +27,7 @@ from ogc_server.records import catalog_collection, moments, records
 from ogc_server.service import Service, document
 from ogc_server.snapshot import CATALOG_ID, COLLECTIONS, VECTORS, Snapshot
 from ogc_server.spatial import record_box
+from ogc_server.tiles import collection_links as tile_links
 
 OFFERS = (JSON_OFFER, HTML_OFFER)
 ITEM_OFFERS = (GEOJSON_OFFER, HTML_OFFER, JSONLD_OFFER, CSV_OFFER)
@@ -114,6 +116,8 @@ def collection(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     doc = describe(service, snapshot, ask, dataset, info, ask.values.get("version"))
     doc["links"] = [*document_links(ask, OFFERS), *[one for one in doc["links"] if one["rel"] != "self"]]
     context = _page(service, dataset, info) if ask.chosen.name == "html" else {}
+    if ask.chosen.name == "html" and dataset.kind == "raster":
+        context |= raster_collection.page(service, snapshot, ask, dataset, info)
     return document(ask, doc, "collection.html", context, headers={"Link": link_header(doc["links"])})
 
 
@@ -133,6 +137,7 @@ def describe(
         del doc["extent"]["spatial"], doc["crs"], doc["storageCrs"]
     if not vector:
         del doc["itemType"], doc["crs"], doc["storageCrs"]
+        raster_collection.extend(doc, ask, dataset, info)
     if not doc["extent"]:
         del doc["extent"]
     doc["attribution"] = record.produsen_data or None
@@ -140,7 +145,7 @@ def describe(
     doc["itemCount"] = info.count if vector else None
     doc["version"] = info.version
     doc["updated"] = dataset.updated.isoformat().replace("+00:00", "Z")
-    doc["links"] = _links(ask, dataset, version)
+    doc["links"] = [*_links(ask, dataset, version), *(tile_links(ask, dataset, info) if vector else ())]
     if record.synthetic:
         doc["synthetic"] = True
     return {key: value for key, value in doc.items() if value not in (None, "", [])}
@@ -166,7 +171,7 @@ def _links(ask: Ask, dataset: Dataset, version: int | None) -> list[dict[str, An
     record = ask.href(f"/collections/{CATALOG_ID}/items/{segment(dataset.id)}")
     links = [
         to("", "self", JSON, text("link.self", lang)),
-        *(data if dataset.kind in VECTORS else ()),
+        *(data if dataset.kind in VECTORS else raster_collection.links(ask, dataset, version)),
         link(record, "describedby", GEOJSON_OFFER.media, text("link.record", lang)),
         link(ask.href("/"), "root", JSON, text("link.root", lang)),
     ]

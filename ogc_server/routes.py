@@ -18,8 +18,10 @@ from ogc_server.parameters import (
 )  # fmt: skip
 from ogc_server.processes import handlers as processes
 from ogc_server.processes import job_handlers as jobs
+from ogc_server.raster_routes import RASTER_ROUTES
 from ogc_server.route import Route
 from ogc_server.snapshot import CATALOG_ID, Snapshot
+from ogc_server.tiles_routes import ROUTES as TILE_ROUTES
 
 
 def _common(_: ServerSettings) -> tuple[Param, ...]:
@@ -106,6 +108,8 @@ ROUTES = (
         _common,
         summary="server-download",
     ),
+    *RASTER_ROUTES,
+    *TILE_ROUTES,
     Route(("processes",), processes.processes, processes.OFFERS, _common, summary="processes"),
     Route(("processes", "{processId}"), processes.process, processes.OFFERS, _common, summary="process"),
     Route(

@@ -13,11 +13,12 @@ from catalog.messages import text
 from catalog.model import LayerSchema, VersionInfo
 from ogc_server.answer import Answer
 from ogc_server.ask import Ask, segment
+from ogc_server.coverages import schema_properties
 from ogc_server.negotiation import HTML_OFFER, SCHEMA_OFFER
 from ogc_server.provider import json_schema
 from ogc_server.records import RECORD_QUERYABLES, RECORD_SORTABLES
 from ogc_server.service import Service, document
-from ogc_server.snapshot import CATALOG_ID, Snapshot
+from ogc_server.snapshot import CATALOG_ID, COLLECTIONS, Snapshot
 
 OFFERS = (SCHEMA_OFFER, HTML_OFFER)
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -28,7 +29,10 @@ def schema(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     (collection_id,) = ask.arguments
     if collection_id == CATALOG_ID:
         return _answer(ask, "schema", text("catalog.title", ask.lang), dict(RECORD_QUERYABLES))
-    dataset, info = snapshot.layer(collection_id, ask.values.get("version"))
+    dataset, info = snapshot.layer(collection_id, ask.values.get("version"), COLLECTIONS)
+    if dataset.kind == "raster":
+        title = _title(ask, dataset)
+        return _answer(ask, "schema", title, schema_properties(info, title), info)
     made = service.api(ask, snapshot).schema(ask, dataset, info)
     layer = info.schema or LayerSchema(())
     properties: dict[str, Any] = {}

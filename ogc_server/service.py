@@ -22,6 +22,7 @@ from ogc_server.negotiation import HTML
 from ogc_server.processes.desk import Desk
 from ogc_server.readers import Readers
 from ogc_server.snapshot import Snapshot
+from ogc_server.tiles_desk import TileDesk
 
 HTML_MEDIA = f"{HTML}; charset=utf-8"
 _APIS = 8
@@ -38,6 +39,7 @@ class Service:
     clock: Clock
     apis: ApiCache
     shared_desk: Desk | None = None
+    tile_desk: TileDesk | None = None
     raster_pool: RasterPool | None = None
     region_lists: dict[tuple[str, int], list[Any]] = field(default_factory=dict)
 
@@ -52,6 +54,12 @@ class Service:
         if self.raster_pool is None:  # two made at once do no harm, the files of one close with it
             self.raster_pool = RasterPool(self.settings.data_dir / "layers")
         return self.raster_pool
+
+    def tiles(self) -> TileDesk:
+        """Return the tile archives of this process."""
+        if self.tile_desk is None:  # two made at once do no harm, one is dropped
+            self.tile_desk = TileDesk(self.settings, self.readers)
+        return self.tile_desk
 
     def api(self, ask: Ask, snapshot: Snapshot) -> GeoApi:
         """Return pygeoapi's API object for this snapshot and base address."""

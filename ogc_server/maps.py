@@ -1,0 +1,182 @@
+"""OGC API - Maps 1.0: pictures of a raster, whole, of a part, or as map tiles; and its legend.
+
+`/map` draws any box at any size in any offered CRS; `/map/tiles/{tms}/{z}/{row}/{col}` are XYZ
+tiles that QGIS and web maps take; colours come from one rule (`raster_style`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from catalog.errors import QueryError
+from catalog.messages import text
+from layers.raster_grid import Box, Grid, over
+from layers.raster_read import read_grid
+from layers.tiles.grid import GRIDS
+from ogc_server.answer import Answer
+from ogc_server.ask import Ask, segment
+from ogc_server.coverages import place_headers
+from ogc_server.crs import CRS84, Crs, supported
+from ogc_server.errors import ParameterError
+from ogc_server.links import OGC_REL, link
+from ogc_server.negotiation import JSON, JSON_OFFER, Offer
+from ogc_server.raster_layer import RasterLayer, moved, open_layer
+from ogc_server.raster_params import AnswerTooLargeError
+from ogc_server.raster_picture import empty_png, jpeg, legend_png, png
+from ogc_server.raster_style import Style, legend, style_of
+from ogc_server.service import Service, document
+from ogc_server.snapshot import Snapshot, missing
+
+PNG = "image/png"
+PNG_OFFER = Offer("png", PNG)
+JPEG_OFFER = Offer("jpeg", "image/jpeg", ("image/jpg",))
+OFFERS = (PNG_OFFER, JPEG_OFFER)
+LEGEND_OFFERS = (PNG_OFFER, JSON_OFFER)
+TILE_OFFERS = (PNG_OFFER,)
+TILESET_OFFERS = (JSON_OFFER,)
+DEFAULT_SIDE = 1024
+MOST_SIDE = 8192
+MOST_PIXELS = 16_000_000
+TILE = 256
+_WHITE = (255, 255, 255)
+
+
+def map_picture(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
+    """Answer `/collections/{id}/map`."""
+    layer = open_layer(service, snapshot, ask)
+    style = style_of(layer)
+    tag = layer.tag(ask, style)
+    crs = layer.pick(ask.values.get("crs"), "crs", layer.crs)
+    grid = _frame(layer, ask, crs)
+    ask.check(tag, layer.cache)
+    body = _draw(layer, style, grid, ask)
+    return Answer(body, ask.chosen.media, tag=tag, cache=layer.cache, headers=place_headers(crs, grid))
+
+
+def _frame(layer: RasterLayer, ask: Ask, crs: Crs) -> Grid:
+    """Return the grid of pixels: the box asked for (else the whole raster) in the size asked for."""
+    values = ask.values
+    if "bbox" in values:
+        given = layer.pick(values.get("bbox-crs"), "bbox-crs", CRS84)
+        box = layer.one_box(values["bbox"], given, "bbox")
+        if box[0] >= box[2] or box[1] >= box[3]:
+            raise ParameterError("query.bbox-flat", "bbox")
+        box = box if given.code == crs.code else moved(box, given, crs, "bbox")
+    elif "bbox-crs" in values:
+        raise ParameterError("query.bbox-crs-alone", "bbox-crs")
+    else:
+        box = layer.extent(crs, "crs")
+    return over(crs.code, box, *_pixels(box, values.get("width"), values.get("height")))
+
+
+def _pixels(box: Box, width: int | None, height: int | None) -> tuple[int, int]:
+    shape = (box[3] - box[1]) / (box[2] - box[0])
+    if not 1e-9 < shape < 1e9:
+        raise ParameterError("query.bbox-flat", "bbox")
+    if width is None and height is None:
+        width = DEFAULT_SIDE if shape <= 1 else max(1, round(DEFAULT_SIDE / shape))
+    wide = width or height / shape  # type: ignore[operator]
+    high = height or width * shape  # type: ignore[operator]
+    if max(wide, high) > MOST_SIDE or wide * high > MOST_PIXELS:
+        where = "width" if width else "height"
+        raise AnswerTooLargeError("query.picture-too-large", where, most=MOST_SIDE, pixels=MOST_PIXELS)
+    return max(1, round(wide)), max(1, round(high))
+
+
+def _draw(layer: RasterLayer, style: Style, grid: Grid, ask: Ask) -> bytes:
+    """Return the picture; `transparent` is true unless a background is named (Maps, Background)."""
+    background = ask.values.get("bgcolor")
+    clear = ask.values.get("transparent", background is None)
+    with layer.reading():
+        values = read_grid(layer.service.rasters(), layer.info, [style.band.index], grid)[0]
+    indexes = style.indexes(values)
+    if ask.chosen.name == "jpeg":
+        return jpeg(indexes, style, background or _WHITE)
+    return png(indexes, style, None if clear else background or _WHITE)
+
+
+def map_legend(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
+    """Answer `/collections/{id}/map/legend`."""
+    layer = open_layer(service, snapshot, ask)
+    doc = legend(style_of(layer), layer.title(ask.lang), ask.lang)
+    if ask.chosen.name == "json":
+        return document(ask, doc, "", cache=layer.cache)
+    tag = layer.tag(ask, doc)
+    ask.check(tag, layer.cache)
+    return Answer(legend_png(doc), PNG, tag=tag, cache=layer.cache)
+
+
+# -- tiles --------------------------------------------------------------------
+
+
+def map_tile(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
+    """Answer `/collections/{id}/map/tiles/{tms}/{z}/{row}/{col}`; empty ones are transparent."""
+    layer = open_layer(service, snapshot, ask)
+    crs, box = tile_box(*ask.arguments[1:])
+    style = style_of(layer)
+    tag = layer.tag(ask, style)
+    ask.check(tag, layer.cache)
+    if _touches(layer, crs, box):
+        body = _draw(layer, style, over(crs.code, box, TILE, TILE), ask)
+    else:
+        body = empty_png(TILE, TILE)
+    return Answer(body, PNG, tag=tag, cache=layer.cache, headers={"Content-Crs": f"<{crs.uri}>"})
+
+
+def tile_box(tms: str, matrix: str, row: str, column: str) -> tuple[Crs, Box]:
+    """Return the CRS and box of a tile; 404 for one that is not in the tile matrix set."""
+    grid = GRIDS.get(tms)
+    if grid is None:
+        raise missing("tile-matrix-set", tms)
+    if all(part.isascii() and part.isdigit() and len(part) <= 9 for part in (matrix, row, column)):
+        place = (int(matrix), int(row), int(column))
+        if grid.holds(*place):
+            return supported()[grid.crs], grid.bounds(*place)
+    raise missing("map-tile", f"{matrix}/{row}/{column}")
+
+
+def _touches(layer: RasterLayer, crs: Crs, box: Box) -> bool:
+    try:
+        west, south, east, north = layer.extent(crs, "crs")
+    except QueryError:  # the raster's edges mean nothing there: look at the pixels
+        return True
+    return west < box[2] and box[0] < east and south < box[3] and box[1] < north
+
+
+def tile_sets(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
+    """Answer `/collections/{id}/map/tiles`: the list of map tile sets."""
+    layer = open_layer(service, snapshot, ask)
+    sets = [_tile_set(layer, ask, tms, brief=True) for tms in GRIDS]
+    links = [link(ask.url, "self", JSON, text("link.self", ask.lang))]
+    return document(ask, {"tilesets": sets, "links": links}, "", cache=layer.cache)
+
+
+def tile_set(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
+    """Answer `/collections/{id}/map/tiles/{tms}`: how to ask for the tiles of one set."""
+    layer = open_layer(service, snapshot, ask)
+    tms = ask.arguments[1]
+    if tms not in GRIDS:
+        raise missing("tile-matrix-set", tms)
+    return document(ask, _tile_set(layer, ask, tms, brief=False), "", cache=layer.cache)
+
+
+def _tile_set(layer: RasterLayer, ask: Ask, tms: str, *, brief: bool) -> dict[str, Any]:
+    here = f"/collections/{segment(layer.dataset.id)}/map/tiles/{tms}"
+    grid = GRIDS[tms]
+    version = {"version": layer.info.version} if layer.pinned else None
+    template = ask.href(f"{here}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}", version).replace("%7B", "{")
+    doc: dict[str, Any] = {
+        "title": layer.title(ask.lang), "dataType": "map", "tileMatrixSetURI": grid.uri,
+        "crs": grid.crs,
+        "links": [
+            link(ask.href(here, version), "self", JSON, text("link.self", ask.lang)),
+            link(grid.uri, f"{OGC_REL}tiling-scheme", JSON, tms),
+            link(template.replace("%7D", "}"), "item", PNG, text("link.map-tiles", ask.lang), templated=True),
+        ],
+    }  # fmt: skip
+    if brief:
+        return doc
+    if layer.info.bbox:
+        west, south, east, north = layer.info.bbox
+        doc["boundingBox"] = {"lowerLeft": [west, south], "upperRight": [east, north], "crs": CRS84.uri}
+    return doc

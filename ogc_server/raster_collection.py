@@ -1,0 +1,105 @@
+"""What the description and the page of a raster collection say beyond those of any collection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from catalog.datasets import Dataset
+from catalog.messages import LANGS, text
+from catalog.model import VersionInfo
+from layers.raster_grid import Grid, grid_of
+from ogc_server.ask import Ask, segment
+from ogc_server.crs import storage
+from ogc_server.edr import described
+from ogc_server.links import OGC_REL, link
+from ogc_server.negotiation import GEOJSON, JSON, SCHEMA
+from ogc_server.raster_formats import COVJSON, TIFF
+from ogc_server.raster_layer import RasterLayer, bands_of, native_crs, offered_crs
+from ogc_server.raster_style import legend, style_of
+from ogc_server.service import Service
+from ogc_server.snapshot import Snapshot
+from ogc_server.stac import COG_MEDIA
+
+_PREVIEW = 720
+
+
+def extend(doc: dict[str, Any], ask: Ask, dataset: Dataset, info: VersionInfo) -> None:
+    """Add CRS, grid (Common Part 2, uniform dimensions) and EDR queries to a collection's document."""
+    if not info.extra.get("bands"):
+        return  # a version that nobody measured: described, but nothing can be asked of it
+    doc["crs"] = list(offered_crs(info))
+    own, grid = native_crs(info), grid_of(info)
+    if own is not None and own.uri:
+        doc["storageCrs"] = own.uri
+    if grid is not None and (spatial := doc.get("extent", {}).get("spatial")):
+        spatial["storageCrsBbox"] = [list(grid.bounds)]
+        spatial["grid"] = _grid(grid)
+    doc["dataType"] = "coverage"
+    doc |= described(
+        ask, dataset.id, info, {lang: dataset.record.title.get(lang) or dataset.id for lang in LANGS}
+    )
+
+
+def _grid(grid: Grid) -> list[dict[str, Any]]:
+    """Return the grid of the x and of the y dimension; the first coordinate is a cell's middle."""
+    xs, ys = (grid.west + grid.dx / 2), (grid.north - (grid.height - 0.5) * grid.dy)
+    return [
+        {"cellsCount": grid.width, "resolution": grid.dx, "firstCoordinate": xs},
+        {"cellsCount": grid.height, "resolution": grid.dy, "firstCoordinate": ys},
+    ]
+
+
+def links(ask: Ask, dataset: Dataset, version: int | None) -> list[dict[str, Any]]:
+    """Return the links of a raster collection to its data."""
+    here, lang = f"/collections/{segment(dataset.id)}", ask.lang
+
+    def to(path: str, rel: str, media: str, key: str, **params: Any) -> dict[str, Any]:
+        return link(ask.href(here + path, {**params, "version": version}), rel, media, text(key, lang))
+
+    return [
+        to("/coverage", f"{OGC_REL}coverage", TIFF, "link.coverage-tif", f="tif"),
+        to("/coverage", f"{OGC_REL}coverage", COVJSON, "link.coverage-json", f="covjson"),
+        to("/cog", "enclosure", COG_MEDIA, "link.cog"),
+        to("/schema", f"{OGC_REL}schema", SCHEMA, "link.raster-schema"),
+        to("/map", f"{OGC_REL}map", "image/png", "link.map", f="png"),
+        to("/map/tiles", f"{OGC_REL}tilesets-map", JSON, "link.map-tilesets"),
+        to("/map/legend", f"{OGC_REL}legend", "image/png", "link.legend", f="png"),
+        link(ask.href(f"/stac/collections/{segment(dataset.id)}"), "alternate", JSON, "STAC"),
+        *(
+            link(
+                ask.href(f"/stac/collections/{segment(dataset.id)}/items/{version}"), "item", GEOJSON, "STAC"
+            )
+            for version in ([version] if version else [])
+        ),
+    ]
+
+
+def page(
+    service: Service, snapshot: Snapshot, ask: Ask, dataset: Dataset, info: VersionInfo
+) -> dict[str, Any]:
+    """Return what the page of a raster shows: a picture, the legend, the statistics of each band."""
+    bands = bands_of(info)
+    if not bands:
+        return {"raster": None}
+    layer = RasterLayer(service, snapshot, dataset, info, pinned=True)
+    here, pinned = f"/collections/{segment(dataset.id)}", {"version": info.version}
+    grid = grid_of(info)
+    tiles = ask.href(f"{here}/map/tiles/WebMercatorQuad", pinned).split("?")
+    return {
+        "raster": {
+            "bands": bands,
+            "grid": grid,
+            "crs": storage(info.extra["crs"]).code if info.extra["crs"].startswith("EPSG") else None,
+            "preview": ask.href(f"{here}/map", {**_preview(grid), **pinned, "f": "png"}),
+            "legend": legend(style_of(layer), layer.title(ask.lang), ask.lang),
+            "coverage": ask.href(f"{here}/coverage"),
+            "cog": ask.href(f"{here}/cog"),
+            "tiles": f"{tiles[0]}/{{z}}/{{y}}/{{x}}?{tiles[1]}",
+        }
+    }
+
+
+def _preview(grid: Grid | None) -> dict[str, Any]:
+    """Return the size of the picture: at most so wide, and no higher than wide."""
+    side = "width" if grid is None or grid.width * grid.dx >= grid.height * grid.dy else "height"
+    return {side: _PREVIEW}

@@ -1,0 +1,173 @@
+"""Values of rasters as Cloud-Optimised GeoTIFF, CoverageJSON and CSV.
+
+CoverageJSON 1.0 (OGC 21-069r2): cells without data are null; axes are named x and y, and
+`coordinates` lists them in the order in which the CRS itself names its axes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+import rasterio
+import rasterio.shutil
+from rasterio.crs import CRS
+from rasterio.io import MemoryFile
+
+from catalog.messages import LANGS
+from layers.crs import crs_of
+from layers.raster_grid import Grid
+from layers.raster_read import Values
+from ogc_server.crs import Crs
+from ogc_server.negotiation import CSV, Offer
+from ogc_server.raster_layer import Band
+
+COVJSON = "application/prs.coverage+json"
+TIFF = "image/tiff; application=geotiff"
+TIFF_OFFER = Offer("tif", TIFF, ("image/geotiff", "application/geotiff"))
+COVJSON_OFFER = Offer("covjson", COVJSON, ("application/json",))
+CSV_TABLE_OFFER = Offer("csv", CSV)
+_BLOCK = 512
+type Place = tuple[float, float]
+"""x, y of the middle of a cell, or of a point asked for."""
+
+
+def geotiff(values: Values, grid: Grid, bands: Sequence[Band], nodata: float | None) -> bytes:
+    """Return the values as a COG with band names and units; `nodata` as the raster declares it."""
+    real = values.dtype.kind == "f"
+    kept = math.nan if nodata is None and real else nodata
+    profile = {
+        "driver": "GTiff", "width": grid.width, "height": grid.height, "count": len(bands),
+        "dtype": values.dtype,
+        "crs": CRS.from_wkt(crs_of(grid.crs).to_wkt()), "transform": grid.transform, "nodata": kept,
+    }  # fmt: skip
+    masked = np.ma.getmaskarray(values)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), MemoryFile() as middle, MemoryFile() as out:
+        with middle.open(**profile) as plain:
+            plain.write(values.filled(0 if kept is None else kept))
+            if kept is None and masked.any():
+                plain.write_mask(~masked.any(axis=0))
+            for place, band in enumerate(bands, start=1):
+                plain.set_band_description(place, band.name)
+                plain.set_band_unit(place, band.unit)
+        rasterio.shutil.copy(
+            middle.name, out.name, driver="COG", compress="DEFLATE", predictor="YES", blocksize=_BLOCK,
+            overview_resampling="AVERAGE" if real else "NEAREST",
+        )  # fmt: skip
+        return bytes(out.read())
+
+
+def parameters(bands: Sequence[Band], title: Mapping[str, str]) -> dict[str, Any]:
+    """Return the CoverageJSON parameters (also EDR's) of the bands, named in both languages."""
+    found: dict[str, Any] = {}
+    for band in bands:
+        label = {lang: f"{title[lang]}: {band.name}" for lang in LANGS}
+        said: dict[str, Any] = {"type": "Parameter", "description": label}
+        said["observedProperty"] = {"label": label}
+        if band.unit:
+            said["unit"] = {"label": dict.fromkeys(LANGS, band.unit), "symbol": band.unit}
+        found[band.name] = said
+    return found
+
+
+def referencing(crs: Crs) -> list[dict[str, Any]]:
+    """Return the CoverageJSON reference system of x and y."""
+    system: dict[str, Any] = {"type": "GeographicCRS" if crs.geographic else "ProjectedCRS"}
+    system |= {"id": crs.uri} if crs.uri else {"wkt": crs.code}
+    return [{"coordinates": ["y", "x"] if crs.swapped else ["x", "y"], "system": system}]
+
+
+def grid_coverage(
+    values: Values, grid: Grid, crs: Crs, bands: Sequence[Band], title: Mapping[str, str]
+) -> bytes:
+    """Return the values of a grid as CoverageJSON."""
+    xs, ys = grid.xs(), grid.ys()
+    doc = {
+        "type": "Coverage",
+        "domain": {
+            "type": "Domain", "domainType": "Grid",
+            "axes": {
+                "x": {"start": float(xs[0]), "stop": float(xs[-1]), "num": len(xs)},
+                "y": {"start": float(ys[0]), "stop": float(ys[-1]), "num": len(ys)},
+            },
+            "referencing": referencing(crs),
+        },
+        "parameters": parameters(bands, title),
+        "ranges": {
+            band.name: _range(band, one, ["y", "x"]) for band, one in zip(bands, values, strict=True)
+        },
+    }  # fmt: skip
+    return dumps(doc)
+
+
+def points_coverage(
+    values: Values,
+    places: Sequence[Place],
+    crs: Crs,
+    bands: Sequence[Band],
+    title: Mapping[str, str],
+) -> bytes:
+    """Return values at places (x, y) as CoverageJSON: one point, or many. `values` is (bands, places)."""
+    one = len(places) == 1
+    if one:
+        axes: dict[str, Any] = {name: {"values": [at]} for name, at in zip("xy", places[0], strict=True)}
+    else:
+        axes = {
+            "composite": {
+                "dataType": "tuple",
+                "coordinates": ["x", "y"],
+                "values": [list(at) for at in places],
+            }
+        }
+    names: list[str] = [] if one else ["composite"]
+    doc = {
+        "type": "Coverage",
+        "domain": {
+            "type": "Domain", "domainType": "Point" if one else "MultiPoint", "axes": axes,
+            "referencing": referencing(crs),
+        },
+        "parameters": parameters(bands, title),
+        "ranges": {band.name: _range(band, row, names) for band, row in zip(bands, values, strict=True)},
+    }  # fmt: skip
+    return dumps(doc)
+
+
+def _range(band: Band, values: Values, axes: list[str]) -> dict[str, Any]:
+    made: dict[str, Any] = {"type": "NdArray", "dataType": "integer" if band.whole else "float"}
+    if axes:
+        made |= {"axisNames": axes, "shape": list(values.shape)}
+    return made | {"values": flat(values)}
+
+
+def flat(values: Values) -> Any:
+    """Return the values in one row for JSON; masked ones become null."""
+    if values.dtype.kind == "f":
+        return np.ascontiguousarray(values.filled(math.nan)).reshape(-1)  # NaN is null in our JSON
+    return values.reshape(-1).tolist()
+
+
+def dumps(doc: Any) -> bytes:
+    """Return JSON of a document that holds numpy arrays."""
+    return orjson.dumps(doc, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def table(
+    columns: Sequence[str],
+    places: Sequence[Place],
+    values: Values,
+    more: Mapping[str, Sequence[Any]],
+) -> bytes:
+    """Return a CSV of x, y, one column per band and the columns `more`; no value is an empty field."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(["x", "y", *columns, *more])
+    rows = values.T.tolist() if len(columns) else []
+    for number, ((x, y), row) in enumerate(zip(places, rows, strict=True)):
+        cells = ["" if one is None else one for one in row]
+        writer.writerow([repr(x), repr(y), *cells, *(column[number] for column in more.values())])
+    return out.getvalue().encode()

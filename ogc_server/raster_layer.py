@@ -1,0 +1,191 @@
+"""One raster collection as one request sees it: version, grid, bands, CRS, and the open file.
+
+Every door to a raster (coverage, map, EDR, STAC, COG) begins here, so that access rules, versions,
+validators and what happens with a damaged file are the same at each of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from pyproj.exceptions import ProjError
+
+from catalog.datasets import Dataset
+from catalog.errors import QueryError, SatuDataError
+from catalog.model import VersionInfo
+from layers.crs import crs_of, transform_bounds
+from layers.raster_grid import Box, Grid, grid_of
+from layers.raster_read import dataset_grid
+from ogc_server.answer import PINNED, REVALIDATE, digest
+from ogc_server.ask import Ask
+from ogc_server.crs import Crs, from_code, storage, supported
+from ogc_server.errors import LayerBrokenError, ParameterError
+from ogc_server.raster_params import OutsideError, pick_crs
+from ogc_server.service import Service
+from ogc_server.snapshot import Snapshot
+from ogc_server.spatial import boxes
+
+REVISION = 1
+"""Raised when the same question gets other bytes than before; part of every validator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """One field of the range. `index` is from 1; statistics as `layers.raster` made them."""
+
+    name: str
+    index: int
+    dtype: str
+    unit: str
+    statistics: dict[str, Any] = field(compare=False)
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether the values are whole numbers."""
+        return np.dtype(self.dtype).kind in "iu"
+
+
+def bands_of(info: VersionInfo) -> tuple[Band, ...]:
+    """Return the bands of a version, each under a name of its own."""
+    found: list[Band] = []
+    for index, said in enumerate(info.extra.get("bands") or (), start=1):
+        taken = {band.name for band in found}
+        name = said["name"] if said["name"] not in taken else f"{said['name']}_{index}"
+        figures = {key: said.get(key) for key in ("min", "max", "mean", "std", "valid", "nodata_pixels")}
+        found.append(Band(name, index, said["dtype"], said.get("unit") or "", figures))
+    return tuple(found)
+
+
+def native_crs(info: VersionInfo) -> Crs | None:
+    """Return the CRS of the stored raster; without URI when no register knows it; None if unknown."""
+    code = info.extra.get("crs")
+    if not code:
+        return None
+    if code.upper().startswith(("EPSG:", "OGC:")):
+        return storage(code) if code.upper() == "EPSG:4326" else from_code(code)
+    return Crs("", code, swapped=False, geographic=bool(crs_of(code).is_geographic))
+
+
+def offered_crs(info: VersionInfo) -> dict[str, Crs]:
+    """Return uri -> CRS that answers are given in: the raster's own first, then those of all."""
+    own = native_crs(info)
+    return ({own.uri: own} if own and own.uri else {}) | supported()
+
+
+@dataclass(frozen=True, slots=True)
+class RasterLayer:
+    """A raster collection at one version."""
+
+    service: Service
+    snapshot: Snapshot
+    dataset: Dataset
+    info: VersionInfo
+    pinned: bool
+
+    @property
+    def cache(self) -> str:
+        """Return the cache rule: a numbered version never changes."""
+        return PINNED if self.pinned else REVALIDATE
+
+    @property
+    def crs(self) -> Crs:
+        """Return the native CRS."""
+        found = native_crs(self.info)
+        if found is None:
+            raise LayerBrokenError("the stored version does not say its CRS", where=self.dataset.id)
+        return found
+
+    def title(self, lang: str) -> str:
+        """Return the title in a language."""
+        return self.dataset.record.title.get(lang) or self.dataset.id
+
+    def tag(self, ask: Ask, *more: object) -> str:
+        """Return the strong validator: the version, the question and the representation."""
+        return digest(
+            ask.base, ask.path, sorted(ask.pairs), ask.chosen, ask.lang, self.info.version,
+            self.info.checksum, REVISION, *more,
+        )  # fmt: skip
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """What is wrong with the file (not with the question) leaves the layer out."""
+        try:
+            yield
+        except QueryError:
+            raise
+        except (SatuDataError, OSError, ValueError, RuntimeError) as error:
+            if isinstance(error, SatuDataError) and error.http_status < 500:
+                raise
+            if not self.pinned:
+                self.snapshot.mark_broken(self.dataset.id, error)
+            raise LayerBrokenError(where=self.dataset.id) from error
+
+    def grid(self) -> Grid:
+        """Return the grid of the whole raster in its own CRS, north up."""
+        if (known := grid_of(self.info)) is not None:
+            return known
+        with self.reading(), self.service.rasters().lease(self.info) as source:
+            return dataset_grid(source, self.crs.code)
+
+    def bands(self, wanted: Sequence[str] | None, where: str) -> tuple[Band, ...]:
+        """Return the bands by name or number; all when none is named."""
+        known = bands_of(self.info)
+        if not wanted:
+            return known
+        by_name = {str(band.index): band for band in known} | {band.name: band for band in known}
+        for name in wanted:
+            if name not in by_name:
+                names = ", ".join(band.name for band in known)
+                raise ParameterError("query.band", where, value=name[:80], known=names)
+        return tuple(dict.fromkeys(by_name[name] for name in wanted))
+
+    def pick(self, value: str | None, where: str, default: Crs) -> Crs:
+        """Return a CRS that this collection is offered in."""
+        return pick_crs(value, offered_crs(self.info), where, default)
+
+    def extent(self, crs: Crs, where: str) -> Box:
+        """Return the raster's own box in a CRS."""
+        return moved(self.grid().bounds, self.crs, crs, where)
+
+    def clip(self, box: Box, crs: Crs, where: str) -> Box:
+        """Return the part of an x, y box that lies on the raster; OutsideError when none does."""
+        west, south, east, north = self.extent(crs, where)
+        cut = (max(box[0], west), max(box[1], south), min(box[2], east), min(box[3], north))
+        if cut[0] > cut[2] or cut[1] > cut[3]:
+            shown = ",".join(f"{one:g}" for one in (west, south, east, north))
+            raise OutsideError("query.beside", where, value=shown)
+        return cut
+
+    def one_box(self, numbers: tuple[float, ...], crs: Crs, where: str) -> Box:
+        """Return a box of the door as one x, y box; across the antimeridian, the side with the raster."""
+        parts = boxes(numbers, crs, where)
+        if len(parts) == 1:
+            return parts[0]
+        west, _, east, _ = self.extent(crs, where)
+        touched = [part for part in parts if part[0] <= east and west <= part[2]]
+        if len(touched) > 1:
+            raise ParameterError("query.antimeridian", where)
+        return touched[0] if touched else parts[0]
+
+
+def moved(box: Box, source: Crs, target: Crs, where: str) -> Box:
+    """Return a box in another CRS; ParameterError where that CRS means nothing."""
+    try:
+        found = transform_bounds(box, source.code, target.code)
+    except ProjError:
+        found = (math.inf,) * 4
+    if not all(map(math.isfinite, found)) or found[0] > found[2]:
+        raise ParameterError("query.bbox-outside", where, value=",".join(f"{one:g}" for one in box))
+    return found
+
+
+def open_layer(service: Service, snapshot: Snapshot, ask: Ask) -> RasterLayer:
+    """Return the raster collection that is asked for; 404 when it is none, or not for this caller."""
+    version = ask.values.get("version")
+    dataset, info = snapshot.layer(ask.arguments[0], version, ("raster",))
+    return RasterLayer(service, snapshot, dataset, info, pinned=version is not None)
