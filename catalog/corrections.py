@@ -79,9 +79,8 @@ class CorrectionBook:
     def _reopen(self, connection: sa.Connection, numbers: Sequence[int]) -> None:
         c = decisions.c
         about = sa.select(c.reconciliation_id, c.item_key).select_from(_JOINED)
-        for id_, key in set(
-            connection.execute(about.where(corrections.c.number.in_(numbers))).tuples().all()
-        ):
+        touched = {tuple(row) for row in connection.execute(about.where(corrections.c.number.in_(numbers)))}
+        for id_, key in touched:
             query = items.update().where(items.c.reconciliation_id == id_, items.c.key == key)
             connection.execute(query.values(state="open", note="stale", decision=None, changed=self._clock()))
 

@@ -224,7 +224,7 @@ def _write(
 
 def _states(connection: sa.Connection, id_: str) -> dict[str, int]:
     query = sa.select(items.c.state, sa.func.count()).where(items.c.reconciliation_id == id_)
-    counts: dict[str, int] = dict(connection.execute(query.group_by(items.c.state)).tuples().all())
+    counts: dict[str, int] = dict(tuple(row) for row in connection.execute(query.group_by(items.c.state)))
     return {"open": counts.get("open", 0), "decided": counts.get("decided", 0)}
 
 
