@@ -172,9 +172,7 @@ def test_a_stale_correction_brings_the_difference_back(catalog: Catalog) -> None
 def test_a_rule_is_undone_as_a_whole(catalog: Catalog) -> None:
     keys = [f"32.03.01.{2001 + n}>" for n in range(3)]
     meet(catalog, *(difference("f", key=key) for key in keys))
-    rule = catalog.decisions.add_rule(
-        ID, {"verdict": "hanya_di_a"}, "abaikan", by="siti", reason="kelurahan"
-    )
+    rule = catalog.decisions.add_rule(ID, {"verdict": "hanya_di_a"}, "abaikan", by="siti", reason="kelurahan")
     catalog.decisions.decide(
         ID, [Choice(key, "abaikan") for key in keys[:2]], by="siti", reason="kelurahan", rule=rule
     )
