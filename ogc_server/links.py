@@ -10,7 +10,7 @@ from ogc_server.ask import Ask
 from ogc_server.negotiation import Offer
 
 OGC_REL = "http://www.opengis.net/def/rel/ogc/1.0/"
-NAMES = {"json": "JSON", "jsonld": "JSON-LD", "html": "HTML", "csv": "CSV"}
+NAMES = {"json": "JSON", "jsonld": "JSON-LD", "html": "HTML", "csv": "CSV", "tilejson": "TileJSON"}
 
 
 def link(href: str, rel: str, media: str, title: str = "", **more: Any) -> dict[str, Any]:

@@ -20,6 +20,10 @@ VERSION = "1.0.0"
 _TAGS = {"records": "Katalog", "record": "Katalog", "health": "Server"} | dict.fromkeys(
     ("processes", "process", "execution", "jobs", "job", "results"), "Proses"
 )
+_TAGS |= dict.fromkeys(
+    ("tiling-schemes", "tiling-scheme", "tilesets", "tileset", "tile", "tile-archive", "styles", "style",
+     "glyphs"), "Peta"
+)  # fmt: skip
 
 
 def definition(settings: Settings, routes: Sequence[Route], base: str, lang: str) -> dict[str, Any]:
@@ -38,7 +42,7 @@ def definition(settings: Settings, routes: Sequence[Route], base: str, lang: str
         "openapi": "3.0.3",
         "info": info,
         "servers": [{"url": base}],
-        "tags": [{"name": name} for name in ("Data", "Katalog", "Proses", "Server")],
+        "tags": [{"name": name} for name in ("Data", "Katalog", "Peta", "Proses", "Server")],
         "paths": paths,
         "components": {"parameters": parameters, "responses": _responses(), "schemas": _SCHEMAS},
     }

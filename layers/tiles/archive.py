@@ -47,6 +47,9 @@ class Archive:
             raise PublishError(f"the tile archive can not be read: {error}", where=path.name) from error
         if self.header["tile_compression"] != Compression.GZIP:
             raise PublishError("the tile archive's tiles are not gzipped", where=path.name)
+        found = path.stat()
+        self.tag = f"{found.st_ino:x}-{found.st_size:x}-{found.st_mtime_ns:x}"
+        """A strong validator of the file's bytes: it is never changed, only replaced."""
         self._root = self._directory(self.header["root_offset"], self.header["root_length"])
         self._leaves: dict[int, _Directory] = {}
 

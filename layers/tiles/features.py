@@ -70,7 +70,7 @@ def _labels(batch: FeatureBatch, shapes: Geometries, plan: TilePlan, grid: Grid)
         name = row.get(plan.label or "")
         if text is not None and name:
             first = label_zoom(width, plan.max_zoom)
-            yield _line(LABELS, feature_id, {FID: feature_id, "name": str(name)}, text, first)
+            yield _line(plan.layer + LABELS, feature_id, {FID: feature_id, "name": str(name)}, text, first)
 
 
 def label_zoom(width: float, deepest: int) -> int:

@@ -19,8 +19,8 @@ from layers.geometry import type_id
 
 FID = "fid"
 """The attribute that holds the feature's id as `/collections/{id}/items/{fid}` knows it."""
-LABELS = "label"
-"""The second layer of an archive of areas: one point per area to write its name at."""
+LABELS = ":label"
+"""Ends the name of the second layer of areas: one point per area to write its name at."""
 FULL_ATTRIBUTES = 20_000
 """Layers up to this many features carry all attributes; larger ones code, name and style columns."""
 DEEPEST = 16

@@ -1,0 +1,1 @@
+"""One small style language for a layer; MapLibre, SLD, QML and the legend are all written from it."""

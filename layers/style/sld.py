@@ -1,0 +1,100 @@
+"""Styled Layer Descriptor 1.1 with Symbology Encoding 1.1 (OGC 05-078r4, 05-077r4), as QGIS reads it."""
+
+from __future__ import annotations
+
+from lxml import etree
+
+from layers.style.drawn import Drawn, StyleClass
+
+_SLD, _SE, _OGC = "http://www.opengis.net/sld", "http://www.opengis.net/se", "http://www.opengis.net/ogc"
+_NAMES = {None: _SLD, "se": _SE, "ogc": _OGC}
+
+
+def sld(drawn: Drawn, *, name: str, lang: str) -> bytes:
+    """Return the style as an XML document."""
+    root = etree.Element(f"{{{_SLD}}}StyledLayerDescriptor", nsmap=_NAMES, version="1.1.0")
+    layer = etree.SubElement(root, f"{{{_SLD}}}NamedLayer")
+    _se(layer, "Name", drawn.layer_id)
+    user = etree.SubElement(layer, f"{{{_SLD}}}UserStyle")
+    _se(user, "Name", name)
+    rules = _se(user, "FeatureTypeStyle")
+    for number, one in enumerate(drawn.classes):
+        rule = _se(rules, "Rule")
+        _se(rule, "Name", one.label(lang) if drawn.column else name)
+        if drawn.column:
+            _filter(rule, drawn.column, one, last=number == len(drawn.classes) - 1)
+        _symbols(rule, drawn, one.colour)
+    if drawn.column:
+        rest = _se(rules, "Rule")
+        _se(rest, "Name", "—")
+        etree.SubElement(rest, f"{{{_SE}}}ElseFilter")
+        _symbols(rest, drawn, drawn.other or drawn.rule.no_data)
+    found: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
+    return found
+
+
+def _se(parent: etree._Element, tag: str, text: str | None = None) -> etree._Element:
+    made = etree.SubElement(parent, f"{{{_SE}}}{tag}")
+    made.text = text
+    return made
+
+
+def _filter(rule: etree._Element, column: str, one: StyleClass, *, last: bool) -> None:
+    holder = etree.SubElement(rule, f"{{{_OGC}}}Filter")
+    if one.value is not None:
+        _compare(holder, "PropertyIsEqualTo", column, _text(one.value))
+        return
+    tests = []
+    if one.low is not None:
+        tests.append(("PropertyIsGreaterThanOrEqualTo", one.low))
+    if one.high is not None:
+        tests.append(("PropertyIsLessThan", one.high))
+    if not tests:
+        _compare_null(holder, column)
+        return
+    parent = holder if len(tests) == 1 else etree.SubElement(holder, f"{{{_OGC}}}And")
+    for operator, limit in tests:
+        _compare(parent, operator, column, f"{limit:.15g}")
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _compare(parent: etree._Element, operator: str, column: str, value: str) -> None:
+    test = etree.SubElement(parent, f"{{{_OGC}}}{operator}")
+    etree.SubElement(test, f"{{{_OGC}}}PropertyName").text = column
+    etree.SubElement(test, f"{{{_OGC}}}Literal").text = value
+
+
+def _compare_null(parent: etree._Element, column: str) -> None:
+    """Any value at all."""
+    none = etree.SubElement(etree.SubElement(parent, f"{{{_OGC}}}Not"), f"{{{_OGC}}}PropertyIsNull")
+    etree.SubElement(none, f"{{{_OGC}}}PropertyName").text = column
+
+
+def _symbols(rule: etree._Element, drawn: Drawn, colour: str) -> None:
+    mixed = drawn.family == "mixed"
+    if mixed or drawn.family == "polygon":
+        area = _se(rule, "PolygonSymbolizer")
+        _parameters(_se(area, "Fill"), {"fill": colour, "fill-opacity": f"{drawn.rule.opacity:g}"})
+        _parameters(_se(area, "Stroke"), _stroke(drawn.rule.outline, drawn.rule.width / 2))
+    if mixed or drawn.family == "line":
+        line = _se(rule, "LineSymbolizer")
+        _parameters(_se(line, "Stroke"), _stroke(colour, max(drawn.rule.width, 1.2)))
+    if mixed or drawn.family == "point":
+        graphic = _se(_se(rule, "PointSymbolizer"), "Graphic")
+        mark = _se(graphic, "Mark")
+        _se(mark, "WellKnownName", "circle")
+        _parameters(_se(mark, "Fill"), {"fill": colour})
+        _parameters(_se(mark, "Stroke"), _stroke("#ffffff", 1))
+        _se(graphic, "Size", f"{2 * drawn.rule.radius:g}")
+
+
+def _stroke(colour: str, width: float) -> dict[str, str]:
+    return {"stroke": colour, "stroke-width": f"{width:g}"}
+
+
+def _parameters(parent: etree._Element, values: dict[str, str]) -> None:
+    for name, value in values.items():
+        _se(parent, "SvgParameter", value).set("name", name)
