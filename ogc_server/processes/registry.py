@@ -7,6 +7,7 @@ from ogc_server.processes import (
     alokasi_bantuan,
     bantuan_terdekat,
     rekonsiliasi,
+    respons_cepat,
     statistik_zonal,
     verifikasi_lokasi,
     wilayah_terdampak,
@@ -22,6 +23,7 @@ _ALL = (
     rekonsiliasi.PROCESS,
     agregasi.PROCESS,
     statistik_zonal.PROCESS,
+    respons_cepat.PROCESS,
 )
 PROCESSES = {process.id: process for process in _ALL}
 

@@ -118,6 +118,16 @@ def _digest(*facts: Any) -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
 
 
+def event_of_quake(quake: Gempa) -> Event:
+    """Return an earthquake that somebody describes, of no collection and no time."""
+    at = datetime.fromtimestamp(0, UTC)
+    common = {
+        "id": "gempa", "layer": "", "kind": "gempa", "at": at, "lon": quake.lon, "lat": quake.lat,
+        "place": "", "said": {},
+    }  # fmt: skip
+    return _quake(common, {"magnitudo": quake.magnitudo, "kedalaman_km": quake.kedalaman_km})
+
+
 def _instant(value: Any) -> datetime | None:
     try:
         found = datetime.fromisoformat(str(value)) if value else None
