@@ -8,6 +8,7 @@ import click
 
 from catalog.config import load_sources
 from cli.app import App, Command, json_option, pass_app
+from cli.build_beside import builders_beside
 from cli.respond_beside import responder_beside
 from cli.signals import stop_event
 from harvesters.engine.engine import Engine
@@ -25,7 +26,7 @@ def schedule(app: App) -> None:
         lambda: load_sources(app.config_dir),
         lambda: Engine(app.settings, app.catalog, app.store),
     )
-    with stop_event() as stop, responder_beside(app):
+    with stop_event() as stop, responder_beside(app), builders_beside(app):
         scheduler.run(stop)
 
 

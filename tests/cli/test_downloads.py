@@ -1,0 +1,58 @@
+"""`satudata downloads build`, and that it runs beside the scheduler by itself."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cli.app import App
+from cli.build_beside import builders_beside
+from cli.main import main
+from tests.ogc_server.world import POINTS, World, make_settings, open_world, points
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = open_world(make_settings(tmp_path))
+    made.publish("gudang", POINTS, points(), title="Gudang")
+    yield made
+    made.close()
+
+
+def test_files_are_made_once_and_listed(world: World) -> None:
+    folders = ["--config", str(world.settings.config_dir), "--data", str(world.settings.data_dir), "--json"]
+    first = CliRunner().invoke(main, [*folders, "downloads", "build"])
+    assert first.exit_code == 0, first.output
+    made = json.loads(first.output)
+    assert {one["format"] for one in made} == {
+        "gpkg", "geoparquet", "flatgeobuf", "shapefile", "geojson", "csv", "kml",
+    }  # fmt: skip
+    again = json.loads(CliRunner().invoke(main, [*folders, "downloads", "build", "gudang"]).output)
+    assert again == made
+    wrong = CliRunner().invoke(main, [*folders, "downloads", "build", "tidak-ada"])
+    assert wrong.exit_code != 0
+    assert "tidak-ada" in wrong.output
+
+
+def test_a_new_version_gets_its_files_by_itself(world: World) -> None:
+    app = App(world.settings.config_dir, world.settings.data_dir)
+    root = world.settings.data_dir / "downloads" / "gudang"
+    with builders_beside(app):
+        _wait(root / "v1-r1" / "gudang-v1.gpkg")
+        world.publish("gudang", POINTS, points(7), title="Gudang")
+        _wait(root / "v2-r1" / "gudang-v2.gpkg")
+    assert not [thread for thread in threading.enumerate() if thread.name == "build"]
+    app.close()
+
+
+def _wait(path: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not path.is_file():
+        assert time.monotonic() < deadline, f"{path.name} was not made"
+        time.sleep(0.1)
