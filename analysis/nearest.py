@@ -7,7 +7,7 @@ The distance is as the crow flies and the answer says so; `analysis.nearest_road
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, cast
 
@@ -82,7 +82,12 @@ class Finder(Protocol):
     """What finds the nearest facilities: as the crow flies, or over roads."""
 
     def nearest(
-        self, origins: Sequence[Asal], *, k: int = 1, jenis: Sequence[str] = ()
+        self,
+        origins: Sequence[Asal],
+        *,
+        k: int = 1,
+        jenis: Sequence[str] = (),
+        progress: Callable[[int, int], None] | None = None,
     ) -> list[list[Terdekat]]:
         """Return up to `k` facilities of the kinds for each origin, nearest first."""
         ...
@@ -104,7 +109,12 @@ class FacilityIndex:
         self._trees: dict[tuple[str, ...], tuple[Ints, cKDTree]] = {}
 
     def nearest(
-        self, origins: Sequence[Asal], *, k: int = 1, jenis: Sequence[str] = ()
+        self,
+        origins: Sequence[Asal],
+        *,
+        k: int = 1,
+        jenis: Sequence[str] = (),
+        progress: Callable[[int, int], None] | None = None,
     ) -> list[list[Terdekat]]:
         """Return up to `k` facilities for each origin, nearest first, equal distances by id.
 

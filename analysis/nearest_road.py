@@ -32,7 +32,7 @@ class RoadFinder:
     ) -> None:
         """Put the facilities on their roads; those farther than `most_access_m` from one have none."""
         self.facilities = facilities
-        self._network, self._most = network, most_access_m
+        self.network, self._most = network, most_access_m
         snapped = network.snap(facilities.lon, facilities.lat)
         self._access = np.where(snapped.access_m <= most_access_m, snapped.access_m, np.inf)
         self._graph = RoadGraph(network, snapped)
@@ -52,7 +52,7 @@ class RoadFinder:
             return []
         chosen = self.facilities.chosen(jenis)
         lon, lat = np.array([o.lon for o in origins]), np.array([o.lat for o in origins])
-        stood = self._network.snap(lon, lat)
+        stood = self.network.snap(lon, lat)
         found = []
         for number, origin in enumerate(origins):
             access = float(stood.access_m[number])
@@ -68,7 +68,7 @@ class RoadFinder:
     def _by_road(
         self, origin: Asal, place: tuple[int, float], access: float, k: int, chosen: Ints, far: float
     ) -> list[Terdekat]:
-        nodes = self._network.nodes + chosen
+        nodes = self.network.nodes + chosen
         with self._lock:
             self._graph.stand(*place)
             limit = far * _DETOUR + 1000.0

@@ -92,7 +92,14 @@ class ProcessSettings(Strict):
     boundary_name: str = Field(default="", description="Its name column; empty: found by name")
     facilities: str = Field(default="contoh-logistik", description="Collection of the facilities")
     people: str = Field(default="contoh-penerima-bantuan", description="Published counts per desa")
-    events: str = Field(default="gempa", description="Collection of events that `kejadian` names")
+    events: str | list[str] = Field(
+        default=["gempa", "peringatan-cuaca"],
+        description="Collections of events that `kejadian` names: earthquakes (points), warnings (areas)",
+    )
+    roads: str = Field(default="", description="Collection of road lines; empty: distances are geodesic")
+    roads_speed: str = Field(default="", description="Its column of speeds in km/h; empty: no minutes")
+    roads_oneway: str = Field(default="", description="Its column of one-way; empty: all both ways")
+    roads_reach_m: float = Field(default=5000, gt=0, description="Farther from a road means: no road")
     workers: int = Field(default=1, ge=0, le=16, description="Jobs at once, per server process")
     lease_seconds: float = Field(default=30, gt=0)
     keep_hours: float = Field(default=24, gt=0, description="How long jobs and their answers are kept")

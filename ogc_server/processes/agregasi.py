@@ -8,11 +8,14 @@ import pyarrow as pa
 from pydantic import Field
 
 from analysis.aggregate import Question, aggregate
+from analysis.cells import outlines
 from analysis.disclosure import Disclosure
+from analysis.lookup import DesaIndex
 from analysis.places import places_of_codes
 from analysis.result import Result
 from catalog.codes import LEVELS, Level
 from catalog.model import Scheme
+from ogc_server.errors import ParameterError
 from ogc_server.processes.definition import ROWS, Process, object_of
 from ogc_server.processes.desk import Bench
 from ogc_server.processes.inputs import MAX_ROWS, Inputs, Row
@@ -24,6 +27,9 @@ class Agregasi(Inputs):
 
     data: str | Annotated[list[Row], Field(min_length=1, max_length=MAX_ROWS)]
     kode: str = "kode"
+    lon: str | None = Field(default=None, min_length=1)
+    lat: str | None = Field(default=None, min_length=1)
+    h3: list[int] = Field(default_factory=list, max_length=5)
     menurut: list[str] = Field(default_factory=list, max_length=3)
     irisan: str | None = None
     bobot: str | None = None
@@ -35,14 +41,13 @@ class Agregasi(Inputs):
 
 def agregasi(bench: Bench, inputs: Agregasi) -> dict[str, Any]:
     """Return counts per region, always with disclosure control: what leaves here is public."""
-    question = Question(
-        inputs.kode, tuple(inputs.menurut), inputs.irisan, inputs.bobot, inputs.skema, tuple(inputs.tingkat)
-    )
+    question = _question(inputs)
     if isinstance(inputs.data, str):
         table, _ = bench.desk.table(bench.snapshot, inputs.data, question.columns(), "data")
     else:
         table = table_of(inputs.data, question.columns(), "data")
-    texts = [name for name in question.columns() if name != inputs.bobot]
+    numbers = {inputs.bobot, inputs.lon, inputs.lat}
+    texts = [name for name in question.columns() if name not in numbers]
     for name in texts:
         place = table.column_names.index(name)
         cells = [None if v is None else str(v) for v in table[name].to_pylist()]
@@ -54,6 +59,7 @@ def agregasi(bench: Bench, inputs: Agregasi) -> dict[str, Any]:
         access="publik",
         disclosure=rules,
         progress=lambda rows: bench.report(rows, len(table)),
+        index=_index(bench) if inputs.lon and not inputs.h3 else None,
     )
     return {
         "baris": found.table.to_pylist(), "dibaca": found.rows, "tanpa_wilayah": found.without_region,
@@ -61,9 +67,27 @@ def agregasi(bench: Bench, inputs: Agregasi) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _question(inputs: Agregasi) -> Question:
+    by_place = inputs.lon is not None or inputs.lat is not None or bool(inputs.h3)
+    if by_place and "kode" in inputs.model_fields_set:
+        raise ParameterError("process.input.one", "inputs.kode", names="kode, lon + lat")
+    return Question(
+        "" if by_place else inputs.kode, tuple(inputs.menurut), inputs.irisan, inputs.bobot, inputs.skema,
+        tuple(inputs.tingkat), inputs.lon, inputs.lat, tuple(inputs.h3),
+    )  # fmt: skip
+
+
+def _index(bench: Bench) -> DesaIndex:
+    with bench.desk.desa(bench.snapshot, "point") as index:
+        return index
+
+
 def _show(bench: Bench, value: Any, inputs: Agregasi | None) -> Result:
+    codes = [row["kode"] for row in value["baris"]]
+    if any(row["tingkat"].startswith("h3-") for row in value["baris"]):
+        return Result(value, value["baris"], outlines(codes))
     with bench.desk.desa(bench.snapshot, "area") as index:
-        places = places_of_codes(index, [row["kode"] for row in value["baris"]])
+        places = places_of_codes(index, codes)
     return Result(value, value["baris"], places)
 
 

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from analysis.inputs import geometry_of
-from analysis.nearest import origins_of_codes, origins_of_geometry
+from analysis.nearest import Finder, origins_of_codes, origins_of_geometry
 from analysis.places import points_of
 from analysis.result import Result
 from catalog.errors import QueryError
+from ogc_server.errors import ParameterError
 from ogc_server.processes.definition import ROWS, Process
 from ogc_server.processes.desk import Bench
 from ogc_server.processes.inputs import MAX_POINTS, GeoJson, Inputs
 
 
 class BantuanTerdekat(Inputs):
-    """From where, which kinds, how many."""
+    """From where, which kinds, how many; over roads where there are any, unless told otherwise."""
 
     asal: GeoJson | Annotated[list[str], Field(min_length=1, max_length=MAX_POINTS)]
     jenis: list[str] = Field(default_factory=list, max_length=100)
     k: int = Field(default=3, ge=1, le=1000)
+    jarak_jenis: Literal["jalan", "geodesik"] | None = None
 
 
 def bantuan_terdekat(bench: Bench, inputs: BantuanTerdekat) -> list[dict[str, Any]]:
     """Return the nearest facilities of each origin, one row each."""
-    facilities = bench.desk.facilities(bench.snapshot)
+    finder = _finder(bench, inputs)
     if isinstance(inputs.asal, dict):
         origins = origins_of_geometry(geometry_of(inputs.asal))
     else:
@@ -35,8 +37,16 @@ def bantuan_terdekat(bench: Bench, inputs: BantuanTerdekat) -> list[dict[str, An
     for one in origins:
         if not (-180 <= one.lon <= 180 and -90 <= one.lat <= 90):
             raise QueryError("the geometry is not in degrees of longitude and latitude", where="asal")
-    answers = facilities.nearest(origins, k=inputs.k, jenis=inputs.jenis)
+    answers = finder.nearest(origins, k=inputs.k, jenis=inputs.jenis, progress=bench.report)
     return [one.as_dict() for found in answers for one in found]
+
+
+def _finder(bench: Bench, inputs: BantuanTerdekat) -> Finder:
+    if inputs.jarak_jenis == "geodesik":
+        return bench.desk.facilities(bench.snapshot)
+    if inputs.jarak_jenis == "jalan" and not bench.desk.settings.processes.roads:
+        raise ParameterError("process.input.no-roads", "inputs.jarak_jenis")
+    return bench.desk.finder(bench.snapshot)
 
 
 def _show(bench: Bench, value: Any, inputs: BantuanTerdekat | None) -> Result:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,19 @@ import orjson
 import pyarrow as pa
 
 from analysis.affected import Aggregates
-from analysis.inputs import BoundaryColumns, aggregates_of, facilities_of, index_of_reader, reference_for
+from analysis.inputs import (
+    BoundaryColumns,
+    aggregates_of,
+    facilities_of,
+    index_of_reader,
+    reference_for,
+    region_names,
+)
 from analysis.lookup import DesaIndex
-from analysis.nearest import FacilityIndex
+from analysis.nearest import FacilityIndex, Finder
+from analysis.nearest_road import RoadFinder
+from analysis.roads import RoadNetwork
+from analysis.roads_read import roads_of
 from analysis.verify import Rujukan
 from catalog.errors import GoneError, NotFoundError, QueryError
 from catalog.model import RegionCode, Scheme, VersionInfo
@@ -28,6 +38,7 @@ from catalog.settings import Settings
 from catalog.store import Catalog
 from layers.contract import LayerReader
 from layers.raster import open_raster
+from ogc_server.errors import ParameterError
 from ogc_server.processes.errors import NotConfiguredError
 from ogc_server.readers import Readers
 from ogc_server.snapshot import Snapshot
@@ -52,8 +63,10 @@ class Desk:
         self.catalog = catalog
         self._readers = readers
         # one point is answered in microseconds and must not wait for a national overlay
-        self._held = {name: _Held(threading.Lock()) for name in ("point", "area", "facilities", "people")}
+        uses = ("point", "area", "facilities", "people", "roads", "finder")
+        self._held = {name: _Held(threading.Lock()) for name in uses}
         self._rules: dict[tuple[object, ...], Rujukan] = {}
+        self._names: tuple[object, Mapping[str, str]] = (None, {})
         self._vintages: dict[tuple[int, Scheme], frozenset[int]] = {}
 
     def layer(self, snapshot: Snapshot, key: str) -> VersionInfo:
@@ -107,6 +120,13 @@ class Desk:
             self._rules[key] = found
         return found
 
+    def names(self, snapshot: Snapshot, index: DesaIndex) -> Mapping[str, str]:
+        """Return the names of kecamatan, kabupaten/kota and provinsi by code, read once per state."""
+        key = (snapshot.generation, index.info.version)
+        if self._names[0] != key:
+            self._names = key, region_names(self.catalog.regions, index)
+        return self._names[1]
+
     def _years(self, snapshot: Snapshot, skema: Scheme) -> frozenset[int]:
         key = (snapshot.generation, skema)
         found = self._vintages.get(key)
@@ -139,18 +159,72 @@ class Desk:
         schema = snapshot.layer(name, None)[1].schema
         return schema.region_code if schema else None
 
-    def event(self, snapshot: Snapshot, event_id: str) -> dict[str, Any]:
-        """Return the GeoJSON feature of an event; NotFoundError names the input."""
-        with self._readers.lease(self.layer(snapshot, "events")) as reader:
-            found = reader.feature(event_id)
-        if found is None:
-            raise NotFoundError("no such event", where="kejadian")
-        feature: dict[str, Any] = orjson.loads(found)
-        return feature
+    def finder(self, snapshot: Snapshot) -> Finder:
+        """Return what finds the nearest facilities: over roads where a network is configured."""
+        facilities = self.facilities(snapshot)
+        chosen = self.settings.processes
+        if not chosen.roads:
+            return facilities
+        info = self.layer(snapshot, "roads")
+        with self._held["roads"].lock:
+            network: RoadNetwork = self._renewed(
+                "roads", info, lambda reader: roads_of(reader, chosen.roads_speed, chosen.roads_oneway)
+            )
+        held = self._held["finder"]
+        with held.lock:
+            found: RoadFinder | None = held.value
+            if found is None or found.facilities is not facilities or found.network is not network:
+                found = RoadFinder(facilities, network, most_access_m=chosen.roads_reach_m)
+                held.value = found
+            return found
 
-    def raster(self, snapshot: Snapshot, name: str) -> Path:
-        """Return the file of a public raster."""
-        _, info = snapshot.layer(name, None, kinds=("raster",))
+    def event(
+        self, snapshot: Snapshot, event_id: str, collection: str | None = None, version: int | None = None
+    ) -> dict[str, Any]:
+        """Return the GeoJSON feature of an event, of the first configured collection that has it.
+
+        NotFoundError names the input: `kejadian`, `koleksi` or `versi`.
+        """
+        named = self.settings.processes.events
+        known = [named] if isinstance(named, str) else list(named)
+        if collection is not None and collection not in known:
+            raise NotFoundError("no such collection of events", where="koleksi")
+        there = [one for one in known if self._is_there(snapshot, one)]
+        if not there:
+            raise NotConfiguredError("no layer of events", where="events", setting="processes.events")
+        for name in [collection] if collection else there:
+            if feature := self._event_in(snapshot, name, event_id, version):
+                return feature
+        raise NotFoundError("no such event", where="kejadian" if version is None else "versi")
+
+    def _event_in(
+        self, snapshot: Snapshot, name: str, event_id: str, version: int | None
+    ) -> dict[str, Any] | None:
+        try:
+            info = snapshot.layer(name, version)[1]
+            with self._readers.lease(info) as reader:
+                found = reader.feature(event_id)
+        except (NotFoundError, GoneError):
+            return None  # this collection never had this version
+        return None if found is None else orjson.loads(found)
+
+    def _is_there(self, snapshot: Snapshot, name: str) -> bool:
+        try:
+            snapshot.layer(name, None)
+        except (NotFoundError, GoneError):
+            return False
+        return True
+
+    def feature(self, snapshot: Snapshot, name: str, feature_id: str) -> dict[str, Any] | None:
+        """Return a GeoJSON feature of a public collection; None without the feature or the collection."""
+        return self._event_in(snapshot, name, feature_id, None)
+
+    def raster(self, snapshot: Snapshot, name: str, where: str = "raster") -> Path:
+        """Return the file of a public raster; ParameterError when there is none of this name."""
+        try:
+            _, info = snapshot.layer(name, None, kinds=("raster",))
+        except (NotFoundError, GoneError):
+            raise ParameterError("process.input.no-raster", f"inputs.{where}") from None
         return open_raster(info, self.settings.data_dir / "layers")
 
     def _renewed(self, name: str, info: VersionInfo, make: Callable[[LayerReader], Any]) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from analysis.result import MEDIA, encode
-from catalog.errors import SatuDataError
+from catalog.errors import QueryError, SatuDataError
 from catalog.messages import text
 from ogc_server.processes.definition import OUTPUT, Process
 from ogc_server.processes.desk import Bench
@@ -26,6 +26,10 @@ def work_on(process: Process, bench: Bench, inputs: Inputs) -> Any:
     try:
         # once through JSON: numbers of numpy become plain ones, whoever shows them
         return orjson.loads(orjson.dumps(process.run(bench, inputs), option=_OPTIONS))
+    except QueryError as error:
+        if error.where in process.model.model_fields:  # the work names the input as people in Python do
+            error.where = f"inputs.{error.where}"
+        raise
     except SatuDataError:
         raise
     except Exception as error:

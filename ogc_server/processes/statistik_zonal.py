@@ -32,17 +32,18 @@ class StatistikZonal(Inputs):
 def statistik_zonal(bench: Bench, inputs: StatistikZonal) -> list[dict[str, Any]]:
     """Return the statistics of a raster in each desa, all of them unless codes are named."""
     path = bench.desk.raster(bench.snapshot, inputs.raster)
-    with bench.desk.desa(bench.snapshot, "area") as index:
-        rows = _chosen(index, inputs.kode)
-        zones = (
-            Zone(index.code(row), shape)
-            for part in np.array_split(np.array(rows), max(1, len(rows) // 256))
-            for row, shape in zip(part.tolist(), index.polygons.shapes(part), strict=True)
-        )
-        found = []
-        for one in zonal(zones, path, band=inputs.band, breaks=inputs.batas_kelas):
-            found.append(one)
-            bench.report(len(found), len(rows))
+    with bench.desk.desa(bench.snapshot, "area") as opened:
+        index = opened  # a national raster takes long, and others may ask meanwhile
+    rows = _chosen(index, inputs.kode)
+    zones = (
+        Zone(index.code(row), shape)
+        for part in np.array_split(np.array(rows), max(1, len(rows) // 256))
+        for row, shape in zip(part.tolist(), index.polygons.shapes(part), strict=True)
+    )
+    found = []
+    for one in zonal(zones, path, band=inputs.band, breaks=inputs.batas_kelas):
+        found.append(one)
+        bench.report(len(found), len(rows))
     table: list[dict[str, Any]] = zonal_table(found, inputs.batas_kelas).to_pylist()
     return table
 
