@@ -12,6 +12,7 @@ _PLAUSIBLE = re.compile(
     r"(?:0[1-9]|[12]\d|3[01]|4[1-9]|[56]\d|7[01])(?:0[1-9]|1[0-2])\d\d\d{4}"
 )
 """PP KK CC, then the birth date DDMMYY (day + 40 for women) or a family card's date, then a number."""
+_DECIMAL = re.compile(r"\d{1,3}\.\d{13,15}")
 PHONE = re.compile(r"(?<![\d.])(?:\+?62[ \-]?|0)8[1-9](?:[ .\-/]?\d){7,10}(?!\d)")
 DIGITS_PHONE = re.compile(r"(?<![\d.])\+?\d(?:[ .\-/]?\d){9,13}(?!\d)")
 BARE_PHONE = re.compile(r"(?m)^(?:62)?8[1-9]\d{7,10}$")
@@ -23,7 +24,12 @@ _DASH = re.compile("[\u2010-\u2015\u2212]")
 
 
 def plausible(digits: str) -> bool:
-    """Tell whether 16 digits (separators allowed) are built as a NIK or family card number."""
+    """Tell whether 16 digits (separators allowed) are built as a NIK or family card number.
+
+    A decimal number is none: `7.106123456789012` is a latitude of Java.
+    """
+    if _DECIMAL.fullmatch(digits):
+        return False
     return _PLAUSIBLE.fullmatch(re.sub(r"\D", "", digits)) is not None
 
 

@@ -15,6 +15,7 @@ from ogc_server.errors import ParameterError
 from ogc_server.negotiation import JSON
 from ogc_server.processes.definition import OUTPUT, Process
 from ogc_server.processes.inputs import Inputs, checked
+from ogc_server.processes.persons import refuse_persons
 
 FORM = "application/x-www-form-urlencoded"
 _KNOWN = {"inputs", "outputs", "response", "subscriber", "mode", "id"}
@@ -39,6 +40,7 @@ def read_execution(ask: Ask, process: Process) -> Execution:
     later = bool(_ASYNC.search(ask.headers.get("prefer", "").lower()))
     if media == FORM:
         values, background, form = _form(ask.body)
+        refuse_persons(values, "inputs")
         return Execution(checked(process.model, values), later or background, raw=True, form=form)
     if media not in (JSON, ""):
         raise ParameterError("process.input.media", "Content-Type", known=f"{JSON}, {FORM}")
@@ -61,6 +63,7 @@ def _object(body: bytes) -> dict[str, Any]:
         raise ParameterError("process.input.json", "body") from None
     if not isinstance(request, dict):
         raise ParameterError("process.input.object", "body")
+    refuse_persons(request)
     for name in request:
         if name not in _KNOWN:
             known = ", ".join(sorted(_KNOWN))
@@ -112,6 +115,7 @@ def _form(body: bytes) -> tuple[dict[str, Any], bool, str]:
         pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, strict_parsing=bool(body))
     except ValueError:
         raise ParameterError("process.input.form", "body") from None
+    refuse_persons(dict(pairs), "inputs")
     values: dict[str, Any] = {}
     background, form = False, ""
     for name, text in pairs:
