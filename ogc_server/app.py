@@ -42,6 +42,7 @@ from ogc_server.readers import Readers
 from ogc_server.route import Route
 from ogc_server.service import ApiCache, Service
 from ogc_server.snapshot import missing
+from ogc_server.tiles_fast import FastTiles
 
 LOGGER = logging.getLogger("ogc_server.access")
 THREADS = 8
@@ -54,11 +55,14 @@ class Dispatcher:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.gate = Gate(settings.server)
+        self.fast = FastTiles(self.gate)
         self.service: Service | None = None
         self.pool: ThreadPoolExecutor | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if await self.fast.answered(scope, self.service, send):
+            return
         started = time.perf_counter()
         ask = self._ask(scope)
         answer = await self._answer(scope, receive, ask)

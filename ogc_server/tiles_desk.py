@@ -124,7 +124,7 @@ class TileDesk:
         if deep > archive.header["max_zoom"]:
             return None
         body = archive.get(deep, x, y)
-        return Tile(body, blake2b(body, digest_size=12).hexdigest()) if body else NOTHING
+        return Tile(body, _tag(version, body)) if body else NOTHING
 
     def tile(self, dataset: Dataset, info: VersionInfo, grid: Grid, zoom: int, row: int, column: int) -> Tile:
         """Return a tile; TileBusyError when it can not be made while somebody waits."""
@@ -152,7 +152,7 @@ class TileDesk:
                     body = request.make_tile(reader, plan, grid, zoom, row, column)
         finally:
             self._turns.release()
-        return Tile(body, blake2b(body, digest_size=12).hexdigest()) if body else NOTHING
+        return Tile(body, _tag(info.version, body)) if body else NOTHING
 
     def _keep(self, key: tuple[object, ...], tile: Tile) -> None:
         with self._lock:
@@ -162,6 +162,11 @@ class TileDesk:
             while self._bytes > _KEPT_BYTES:
                 _, old = self._made.popitem(last=False)
                 self._bytes -= len(old.body) + 500
+
+
+def _tag(version: int, body: bytes) -> str:
+    """Return a strong validator: a gzip stream ends with CRC-32 and length of what it holds."""
+    return f"{version:x}.{len(body):x}.{body[-8:].hex()}"
 
 
 def zooms(grid: Grid) -> tuple[int, int]:
