@@ -6,9 +6,11 @@ only its own rows. Names are compared folded. A region is found again, surest wa
 1. the same code with the same name;
 2. the same kecamatan and desa name, standing once in the provinsi on either side: renumbered, also
    where its old code now belongs to another desa;
-3. the same, standing once in the whole list on either side, in another provinsi, when at least
-   `COMPANY` desa went from the one kabupaten to the other (the provinsi made of Papua in 2022);
-4. the same desa name, standing once in what its kabupaten became: its kecamatan was split or renamed.
+3. the same, standing once in the whole list on either side (the provinsi made of Papua in 2022);
+4. the same desa name, standing once in what its kabupaten became: its kecamatan was split or renamed;
+5. as 2, for a desa that went to another kabupaten of its provinsi alone.
+
+In 2 and 3 at least `COMPANY` desa must go from one kabupaten to the other: one may be a namesake.
 
 Quality as in `catalog.region_model`: `exact` same code, name the same or alike; `name` another code;
 `weak` same code with an unlike name (a hint, never a truth).
@@ -27,7 +29,7 @@ from catalog.words import words
 ALIKE = 0.75
 """From this likeness on, two names are taken for two spellings of one name."""
 COMPANY = 3
-"""So many desa must take the same road to another provinsi: one alone may be a namesake."""
+"""So many desa must take the same road to another kabupaten: one alone may be a namesake."""
 _SIGNS = {number: None for number in range(128) if not chr(number).isalnum()}
 _KABKOTA = 5
 
@@ -64,9 +66,10 @@ def derive_moves(old: Iterable[Named], new: Iterable[Named]) -> Iterator[Crosswa
     """
     search = _Search([_folded(one) for one in old], [_folded(one) for one in new])
     search.keep_same()
-    search.follow(search.left, _in_provinsi)
+    search.follow(search.left, _in_provinsi, company=COMPANY)
     search.follow(search.astray(), _anywhere, company=COMPANY)
     search.follow(search.astray(), _in_kabupaten, became=search.kabupaten())
+    search.follow(search.astray(), _in_provinsi)
     for code, goal in search.found.items():
         yield CrosswalkRow(code, goal, None, "exact" if code == goal else "name")
     for region in search.left:
@@ -120,7 +123,7 @@ class _Search:
     ) -> None:
         """Settle regions by a place that stands once on either side.
 
-        `company`: how many must go from one kabupaten to another. `became`: where kabupaten are now.
+        `company`: how many must go together into another kabupaten. `became`: where kabupaten are now.
         """
         asked = {region[0]: place(region) for region in regions if region[1]}
         goals = {code: _moved(where, became) for code, where in asked.items()}
@@ -133,7 +136,8 @@ class _Search:
         }
         roads = Counter((code[:_KABKOTA], goal[:_KABKOTA]) for code, goal in pairs.items())
         for code, goal in pairs.items():
-            if roads[code[:_KABKOTA], goal[:_KABKOTA]] >= company and goal not in self.taken:
+            road = code[:_KABKOTA], goal[:_KABKOTA]
+            if (road[0] == road[1] or roads[road] >= company) and goal not in self.taken:
                 self._settle(code, goal)
         self.left = [region for region in self.left if region[0] not in self.found]
 

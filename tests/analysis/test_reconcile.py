@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 from collections import Counter
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +17,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.moves import Named, derive_moves, likeness
-from analysis.reconcile import Compared, Comparison, Move, Side, Verdict, flipped, reconcile
-from analysis.reconcile_decide import Action, DecisionBook, Rule, from_json, to_json
-from catalog.errors import NotFoundError, QueryError
+from analysis.reconcile import (
+    Compared,
+    Comparison,
+    Move,
+    Side,
+    Verdict,
+    flipped,
+    reconcile,
+    with_moves_by_name,
+)
+from catalog.errors import QueryError
 from catalog.region_model import CrosswalkRow
-
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def _side(rows: list[tuple[Any, Any, Any]], scheme: str = "kemendagri") -> Side:
@@ -55,40 +59,124 @@ def desa(shared_data: Path) -> pa.Table:
     return pq.read_table(shared_data / "desa_2025.parquet", columns=["KDEPUM", "NAMOBJ", "WADMKC", "LUASWH"])
 
 
-def _moves(idm: pa.Table, desa: pa.Table) -> list[CrosswalkRow]:
-    old = zip(*(idm[c].to_pylist() for c in ("kode_kemendagri", "nama", "kecamatan")), strict=True)
-    new = zip(*(desa[c].to_pylist() for c in ("KDEPUM", "NAMOBJ", "WADMKC")), strict=True)
-    return list(
-        derive_moves(
-            [Named(a, b or "", c or "") for a, b, c in old], [Named(a, b or "", c or "") for a, b, c in new]
-        )
+@pytest.fixture(scope="module")
+def kepmendagri(shared_data: Path) -> pa.Table:
+    """Every desa of the code list of 2025, also those without a polygon, with its kecamatan's name."""
+    with gzip.open(shared_data / "kode_wilayah_2025.csv.gz", "rt") as file:
+        rows = list(csv.DictReader(file))
+    names = {row["kode"]: row["nama"] for row in rows}
+    desa = [row for row in rows if row["level"] == "desa"]
+    return pa.table(
+        {
+            "kode": [row["kode"] for row in desa],
+            "nama": [row["nama"] for row in desa],
+            "kecamatan": [names[row["induk"]] for row in desa],
+        }
     )
+
+
+@pytest.fixture(scope="module")
+def named(idm: pa.Table, kepmendagri: pa.Table) -> Comparison:
+    left = Side(idm, "kode_kemendagri", name="nama", above="kecamatan")
+    right = Side(kepmendagri, "kode", name="nama", above="kecamatan")
+    return reconcile(left, right, moves=with_moves_by_name(left, right))
 
 
 def test_every_row_of_idm_2024_is_classified_against_2025(idm: pa.Table, desa: pa.Table) -> None:
-    left, right = Side(idm, "kode_kemendagri", vintage=2024), Side(desa, "KDEPUM", vintage=2025)
-    plain = reconcile(left, right)
+    plain = reconcile(Side(idm, "kode_kemendagri", vintage=2024), Side(desa, "KDEPUM", vintage=2025))
     assert plain.counts == {Verdict.SAME: 74_141, Verdict.ONLY_A: 1_124, Verdict.ONLY_B: 83_402 - 74_141}
-    named = reconcile(replace(left, name="nama"), replace(right, name="NAMOBJ"), moves=_moves(idm, desa))
-    seen = Counter(row.code_a for row in named.rows if row.code_a)
-    assert set(seen) == set(idm["kode_kemendagri"].to_pylist())
-    assert set(seen.values()) == {1}, "a desa of IDM came out twice"
-    assert named.counts[Verdict.MOVED] > 500
-    assert named.counts[Verdict.ONLY_A] < plain.counts[Verdict.ONLY_A]
 
 
-def test_a_code_of_papua_that_joins_but_is_another_desa_is_found(idm: pa.Table, desa: pa.Table) -> None:
-    """96.04 was Sorong Selatan in the 2024 table and is Tambrauw in 2025: the codes join, falsely."""
-    named = reconcile(
-        Side(idm, "kode_kemendagri", name="nama"),
-        Side(desa, "KDEPUM", name="NAMOBJ"),
-        moves=_moves(idm, desa),
-    )
+def test_names_tell_where_the_codes_of_idm_2024_went(
+    idm: pa.Table, kepmendagri: pa.Table, named: Comparison
+) -> None:
+    codes = {"a": idm["kode_kemendagri"].to_pylist(), "b": kepmendagri["kode"].to_pylist()}
+    for side, all_codes in codes.items():
+        seen = Counter(getattr(row, f"code_{side}") for row in named.rows)
+        del seen[None]
+        assert set(seen) == set(all_codes)
+        assert set(seen.values()) == {1}, f"a desa of {side} came out twice"
+    assert named.counts == {
+        Verdict.SAME: 74_097, Verdict.MOVED: 1_025, Verdict.NAME: 133, Verdict.ONLY_A: 10,
+        Verdict.ONLY_B: 83_762 - 74_097 - 1_025 - 133,
+    }  # fmt: skip
+    roads = Counter((row.code_a[:5], row.code_b[:5]) for row in named.of(Verdict.MOVED))  # type: ignore[index]
+    assert roads["96.10", "96.05"] == 259, "Maybrat"
+    assert roads["96.09", "96.04"] == 216, "Tambrauw"
+    assert roads["96.04", "96.02"] == 120, "Sorong Selatan"
+    assert roads["96.05", "96.03"] >= 108, "Raja Ampat"
+
+
+def test_codes_that_join_falsely_are_found(idm: pa.Table, kepmendagri: pa.Table, named: Comparison) -> None:
+    """96.04 was Sorong Selatan in the table of 2024 and is Tambrauw in 2025: the codes join, falsely."""
+    new = dict(zip(kepmendagri["kode"].to_pylist(), kepmendagri["nama"].to_pylist(), strict=True))
+    falsely = [row for row in named.of(Verdict.MOVED) if row.code_a in new]
+    assert {row.code_a[:5] for row in falsely if row.code_a} == {"96.01", "96.04", "96.05"}
+    assert len(falsely) == 239
+    assert all(row.note == f"di B kode {row.code_a} milik {new[row.code_a]}" for row in falsely if row.code_a)
     bariat = next(row for row in named.rows if row.code_a == "96.04.15.2003")
-    assert (bariat.verdict, bariat.move) == (Verdict.MOVED, Move.RENUMBERED)
-    assert bariat.code_b is not None
-    assert bariat.code_b.startswith("96.02.")
-    assert bariat.name_b == "Bariat"
+    assert (bariat.verdict, bariat.move, bariat.quality) == (Verdict.MOVED, Move.RENUMBERED, "name")
+    assert (bariat.code_b or "")[:5] == "96.02"
+    suspicious = [row for row in named.of(Verdict.NAME) if row.note]
+    assert len(suspicious) == 17
+    assert ("KISAM", "Kuta Buluh") in {(row.name_a, row.name_b) for row in suspicious}
+    aceh = next(row for row in named.rows if row.code_a == "11.01.01.2015")
+    assert aceh.verdict == Verdict.SAME
+
+
+def test_desa_of_a_split_kecamatan_are_found_in_their_kabupaten(named: Comparison) -> None:
+    """Masni (Manokwari) became Masni, Masni Utara and Wasirawi."""
+    by_code = {row.code_a: row for row in named.rows if row.code_a}
+    assert by_code["92.02.05.2004"].code_b == "92.02.33.2006"
+    assert by_code["92.02.05.2024"].code_b == "92.02.34.2003"
+
+
+OLD_PAPUA = {"93.01": "91.01", "95.01": "91.02", "94.01": "91.04", "93.02": "91.16", "96.71": "92.71"}
+"""Codes of 2025 and before the provinsi of 2022: Merauke, Jayawijaya, Nabire, Boven Digoel, Kota Sorong."""
+
+
+def test_the_provinsi_that_papua_became_in_2022_come_out_right(kepmendagri: pa.Table) -> None:
+    """The real desa of five kabupaten under the codes they had until 2022 (Permendagri 72/2019)."""
+    rows = [row for row in kepmendagri.to_pylist() if row["kode"][:5] in OLD_PAPUA]
+    old = [{**row, "kode": OLD_PAPUA[row["kode"][:5]] + row["kode"][5:]} for row in rows]
+    right_code = {before["kode"]: row["kode"] for before, row in zip(old, rows, strict=True)}
+    left = Side(pa.Table.from_pylist(old), "kode", name="nama", above="kecamatan")
+    right = Side(kepmendagri, "kode", name="nama", above="kecamatan")
+    found = reconcile(left, right, moves=with_moves_by_name(left, right))
+    mine = [row for row in found.rows if row.code_a is not None]
+    assert {row.code_a for row in mine} == set(right_code)
+    moved = [row for row in mine if row.code_b is not None]
+    assert all(right_code[str(row.code_a)] == row.code_b for row in moved), "a desa went astray"
+    assert {row.verdict for row in moved} == {Verdict.MOVED}
+    assert len(moved) == len(rows) == 756
+
+
+def test_one_namesake_in_another_provinsi_is_no_move() -> None:
+    old = [Named("32.03.01.2001", "Sukamaju", "Mekar")]
+    new = [Named("33.05.01.2001", "Sukamaju", "Mekar")]
+    assert list(derive_moves(old, new)) == []
+    three = [Named(f"91.01.01.200{n}", f"Desa {n}", "Distrik") for n in range(3)]
+    there = [Named(f"93.01.01.200{n}", f"Desa {n}", "Distrik") for n in range(3)]
+    assert [row.to_code[:5] for row in derive_moves(three, there)] == ["93.01"] * 3
+
+
+def test_what_a_steward_declared_goes_before_what_names_tell() -> None:
+    a = _side([("32.03.01.2001", "Lama", 1)])
+    b = _side([("32.03.01.2001", "Lama", 1), ("32.03.02.2001", "Baru", 1)])
+    moves = with_moves_by_name(a, b)
+    found = reconcile(a, b, moves=moves, same=[("32.03.01.2001", "32.03.02.2001")])
+    assert [(row.code_a, row.code_b, row.quality) for row in found.rows] == [
+        ("32.03.01.2001", "32.03.02.2001", "official"), (None, "32.03.01.2001", None),
+    ]  # fmt: skip
+
+
+def test_a_sure_crosswalk_is_not_asked_again_by_name() -> None:
+    a, b = (
+        _side([("32.03.01.2001", "Lama", 1)]),
+        _side([("32.03.01.2001", "Lama", 1), ("32.03.02.2001", "x", 1)]),
+    )
+    sure = [CrosswalkRow("32.03.01.2001", "32.03.02.2001", 1.0, "official")]
+    assert with_moves_by_name(a, b, sure) == sure
 
 
 def test_bps_2020_of_cianjur_meets_kemendagri_2025_through_the_crosswalk(shared_data: Path) -> None:
@@ -192,49 +280,6 @@ def test_no_row_is_lost_or_doubled(left: list[int], right: list[int]) -> None:
     assert found.counts[Verdict.ONLY_A] == len({*left} - {*right})
     assert found.counts[Verdict.ONLY_B] == len({*right} - {*left})
     assert found.table().num_rows == len(found.rows)
-
-
-CODE = "32.03.01.2001"
-
-
-def _difference(n: int, m: int) -> Comparison:
-    return reconcile(_side([(CODE, "x", n)]), _side([(CODE, "x", m)]), [Compared("n", "n")])
-
-
-def test_a_decision_holds_on_the_next_comparison_until_the_data_change() -> None:
-    found = _difference(1, 2)
-    book = DecisionBook().decide(found.rows[0], Action.TAKE_B, by="steward", at=NOON, reason="B lebih baru")
-    again = from_json(to_json(book)).apply(_difference(1, 2))[0]
-    assert again.decision is not None
-    assert (again.decision.action, again.decision.reason, again.open) == (
-        Action.TAKE_B,
-        "B lebih baru",
-        False,
-    )
-    changed = book.apply(_difference(1, 3))[0]
-    assert changed.open
-    assert changed.decision is None
-    assert changed.stale == book.decisions[0]
-
-
-def test_a_rule_decides_many_and_a_single_decision_goes_before_it() -> None:
-    found = _difference(1, 2)
-    rule = Rule(Verdict.VALUE, below="32.03.", columns=("n",), at_most=1)
-    book = DecisionBook().decide(found.rows[0], Action.TAKE_A, by="s", at=NOON, reason="lapangan")
-    book = book.decide(rule, Action.TAKE_B, by="s", at=NOON, reason="selisih kecil")
-    assert from_json(to_json(book)) == book
-    assert book.apply(found)[0].decision == book.decisions[0]
-    undone = book.undo(1, by="s", at=NOON, reason="keliru")
-    assert undone.apply(found)[0].decision == undone.decisions[1]
-    assert undone.decisions[0].undone_reason == "keliru"
-    assert undone.apply(_difference(1, 5))[0].open, "the gap is more than the rule allows"
-    with pytest.raises(NotFoundError):
-        undone.undo(1, by="s", at=NOON, reason="lagi")
-
-
-def test_a_decision_without_a_reason_is_refused() -> None:
-    with pytest.raises(QueryError):
-        DecisionBook().decide(Rule(Verdict.NAME), Action.ACCEPT, by="s", at=NOON, reason=" ")
 
 
 def test_moves_by_name_never_lead_two_codes_to_one() -> None:
