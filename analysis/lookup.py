@@ -27,11 +27,12 @@ import pyarrow.compute as pc
 import shapely
 from pyproj import Geod
 
-from analysis.ragged import Bools, Floats, Geometries, Ints, Ragged, Rows, spans
+from analysis.lookup_cells import CellGrid
+from analysis.ragged import Bools, Floats, Geometries, Ints, Ragged, Rows, mapped, spans
 from catalog.errors import NotFoundError
 from catalog.model import BBox, Scheme
 
-FORMAT = 1
+FORMAT = 2
 CELL = 0.05
 """Edge of a candidate cell in degrees."""
 GEOD = Geod(ellps="WGS84")
@@ -72,11 +73,11 @@ class DesaIndex:
         self.folder = folder
         self.info = IndexInfo(**{**values, "bbox": tuple(values["bbox"])})
         self.polygons = Ragged.open(folder)
-        self.boxes: Floats = np.load(folder / "boxes.npy", mmap_mode="r")
-        self.areas: Floats = np.load(folder / "areas.npy", mmap_mode="r")
-        self.points: Floats = np.load(folder / "points.npy", mmap_mode="r")
-        self._cell_starts: Ints = np.load(folder / "cell_starts.npy", mmap_mode="r")
-        self._cell_rows: npt.NDArray[np.int32] = np.load(folder / "cell_rows.npy", mmap_mode="r")
+        self.boxes: Floats = mapped(folder / "boxes.npy")
+        self.areas: Floats = mapped(folder / "areas.npy")
+        self.points: Floats = mapped(folder / "points.npy")
+        self.cell_starts: Ints = mapped(folder / "cell_starts.npy")
+        self.cell_rows: npt.NDArray[np.int32] = mapped(folder / "cell_rows.npy")
         with pa.ipc.open_file(pa.memory_map(str(folder / "regions.arrow"))) as file:
             regions = file.read_all().combine_chunks()
         self.codes: pa.StringArray = regions["kode"].chunk(0)
@@ -93,6 +94,11 @@ class DesaIndex:
     def row(self, code: str) -> int | None:
         """Return the row of a canonical code."""
         return self._row_of.get(code)
+
+    @cached_property
+    def grid(self) -> CellGrid | None:
+        """Return the fine grid, when the index was built with one."""
+        return CellGrid(self) if self.info.cells else None
 
     @cached_property
     def writings(self) -> list[pa.Array]:
@@ -144,10 +150,10 @@ class DesaIndex:
         y = np.floor((lat - south) / CELL)
         known = np.flatnonzero((x >= 0) & (y >= 0) & (x < self.info.columns) & (y < self.info.rows))
         cell = (y[known] * self.info.columns + x[known]).astype(np.int64)
-        starts = self._cell_starts[cell]
-        lengths = self._cell_starts[cell + 1] - starts
+        starts = self.cell_starts[cell]
+        lengths = self.cell_starts[cell + 1] - starts
         point = np.repeat(known, lengths)
-        row = self._cell_rows[spans(starts, lengths)].astype(np.int64)
+        row = self.cell_rows[spans(starts, lengths)].astype(np.int64)
         keep = _in_boxes(self.boxes[row], lon[point], lat[point])
         return point[keep], row[keep]
 
@@ -174,29 +180,39 @@ class DesaIndex:
 
     def _border_distance(self, rows: Rows, lon: Floats, lat: Floats) -> Floats:
         starts, lengths = self.polygons.vertex_spans(rows)
-        vertex = self.polygons.coords[spans(starts, lengths)]
+        at, owner = spans(starts, lengths), np.repeat(np.arange(len(rows)), lengths)
         kx, ky = _metres_per_degree(_between(self.boxes[rows], lat))
-        x = (vertex[:, 0] - np.repeat(lon, lengths)) * np.repeat(kx, lengths)
-        y = (vertex[:, 1] - np.repeat(lat, lengths)) * np.repeat(ky, lengths)
-        dx, dy = np.diff(x, append=0.0), np.diff(y, append=0.0)
-        length2 = dx * dx + dy * dy
-        with np.errstate(divide="ignore", invalid="ignore"):
-            t = np.clip(np.nan_to_num(-(x * dx + y * dy) / length2), 0.0, 1.0)
-        t[self._ring_end(starts, lengths)] = 0.0  # the last vertex of a ring starts no segment
-        x, y = x + t * dx, y + t * dy
+        vertex = self.polygons.coords.take(at, axis=0)
+        x = (vertex[:, 0] - lon[owner]) * kx[owner]
+        y = (vertex[:, 1] - lat[owner]) * ky[owner]
+        x, y = _nearest_on_segments(x, y, self._ends.take(at))
         square = x * x + y * y
-        begin = np.cumsum(lengths) - lengths
-        least = np.repeat(np.minimum.reduceat(square, begin), lengths)
-        nearest = np.full(len(rows), -1, np.int64)
-        hits = np.flatnonzero(square == least)[::-1]
-        nearest[np.repeat(np.arange(len(rows)), lengths)[hits]] = hits
+        least = np.minimum.reduceat(square, np.cumsum(lengths) - lengths)
+        hits = np.flatnonzero(square == least[owner])[::-1]
+        nearest = np.empty(len(rows), np.int64)
+        nearest[owner[hits]] = hits
         _, _, metres = GEOD.inv(lon, lat, lon + x[nearest] / kx, lat + y[nearest] / ky)
         return cast(Floats, np.asarray(metres))
 
-    def _ring_end(self, starts: Ints, lengths: Ints) -> Bools:
-        if not hasattr(self, "_ends"):
-            self._ends = np.load(self.folder / "ring_ends.npy", mmap_mode="r")
-        return cast(Bools, self._ends[spans(starts, lengths)])
+    @cached_property
+    def _ends(self) -> Bools:
+        return cast(Bools, mapped(self.folder / "ring_ends.npy"))
+
+
+def _nearest_on_segments(x: Floats, y: Floats, ends: Bools) -> tuple[Floats, Floats]:
+    """Return the point nearest to the origin on the segment that each vertex starts.
+
+    `ends` marks the last vertex of a ring: it starts no segment and stays.
+    """
+    dx, dy = np.empty_like(x), np.empty_like(y)
+    for d, values in ((dx, x), (dy, y)):
+        np.subtract(values[1:], values[:-1], out=d[:-1])
+        d[-1] = 0.0
+        d[ends] = 0.0
+    length2 = dx * dx + dy * dy
+    length2[length2 == 0.0] = 1.0
+    t = np.minimum(np.maximum(-(x * dx + y * dy) / length2, 0.0), 1.0)
+    return x + t * dx, y + t * dy
 
 
 def describe(info: IndexInfo) -> str:

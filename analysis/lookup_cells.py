@@ -1,126 +1,152 @@
 """A fine grid that answers most points of a register without any geometry.
 
-Cells of 0.002 degrees (some 220 m). A cell that no border touches belongs to one desa as a whole;
-all others are left to the exact test. Which cells a border touches is found by walking along every
-segment in steps of half a cell and marking the eight neighbours too, so none is missed; whole areas
-of untouched cells are then asked about once, at one of their points. Where polygons overlap, cells
-covered twice count as border. Blocks of 32 x 32 cells are stored only when they are mixed.
+Cells of 0.001 degrees (some 110 m). A cell that no border touches belongs to one desa as a whole; all
+others are left to the exact test. Which cells a border touches is found by walking along every segment
+in steps of a quarter cell and marking the cells of the square around each step that holds all of the
+segment between two steps, so none is missed; whole areas of untouched cells are then asked about once,
+at one of their points. Where polygons overlap, cells covered twice count as border.
+
+Cells stand in blocks of 50 x 50, which are the candidate cells of `analysis.lookup`. A cell is one byte:
+the position of its desa in the block's list of candidates. Blocks that are all the same hold no cells.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from analysis.ragged import Floats, spans
+from analysis.ragged import Bools, Floats, Ints, spans
 
 if TYPE_CHECKING:
     from analysis.lookup import DesaIndex
 
-STEP = 0.002
-BLOCK = 32
+STEP = 0.001
+BLOCK = 50
 OUTSIDE, BORDER = -1, -2
-"""Cell values: in no desa; touched by a border or covered twice. Others are row numbers."""
-_TILE = 1024
+"""Answers: in no desa; touched by a border or covered twice. Others are row numbers."""
+_OUTSIDE, _BORDER = 254, 255
+_TILE = 20
+_PAD = STEP / 8 + 1e-9
+"""Half of the walk's step, and what rounding may add (a tenth of a millimetre)."""
 
 type Cells = npt.NDArray[np.int32]
+type Codes = npt.NDArray[np.uint8]
 
 
 class CellGrid:
     """The grid of an index, memory-mapped."""
 
-    def __init__(self, folder: Path, west: float, south: float) -> None:
-        self._blocks: Cells = np.load(folder / "blocks.npy", mmap_mode="r")
-        self._cells: Cells = np.load(folder / "cells.npy", mmap_mode="r").reshape(-1)
-        self._west, self._south = west, south
+    def __init__(self, index: DesaIndex) -> None:
+        """Open `blocks.npy` (number of the block's cells, or -1 - code of all of them) and `cells.npy`."""
+        blocks, cells = (np.load(index.folder / f"{name}.npy", mmap_mode="r") for name in ("blocks", "cells"))
+        self._blocks: Cells = np.asarray(blocks)
+        self._cells: Codes = np.asarray(cells).reshape(-1)
+        self._starts, self._rows = index.cell_starts, index.cell_rows
+        self._wide, self._tall = index.info.columns, index.info.rows
+        self._west, self._south = index.info.bbox[:2]
 
     def owners(self, lon: Floats, lat: Floats) -> Cells:
         """Return row, OUTSIDE or BORDER for each point (finite degrees)."""
         x = np.floor((lon - self._west) / STEP).astype(np.int64)
         y = np.floor((lat - self._south) / STEP).astype(np.int64)
-        tall, wide = self._blocks.shape
-        known = (x >= 0) & (y >= 0) & (x < wide * BLOCK) & (y < tall * BLOCK)
-        x, y = np.where(known, x, 0), np.where(known, y, 0)
-        value = self._blocks[y // BLOCK, x // BLOCK]
-        mixed = np.flatnonzero(value <= -10)
-        inner = (y[mixed] % BLOCK) * BLOCK + x[mixed] % BLOCK
-        value[mixed] = self._cells[(-10 - value[mixed].astype(np.int64)) * BLOCK**2 + inner]
-        value[~known] = OUTSIDE
+        known = (x >= 0) & (y >= 0) & (x < self._wide * BLOCK) & (y < self._tall * BLOCK)
+        if not known.all():
+            x, y = np.where(known, x, 0), np.where(known, y, 0)
+        (line, inner_y), (column, inner_x) = np.divmod(y, BLOCK), np.divmod(x, BLOCK)
+        block = line * self._wide + column
+        number = self._blocks.take(block).astype(np.int64)
+        inner = np.maximum(number, 0) * BLOCK**2 + inner_y * BLOCK + inner_x
+        code = np.where(number < 0, -1 - number, self._cells.take(inner))
+        at = self._starts.take(block) + code
+        value = self._rows.take(at, mode="clip")
+        value[code == _BORDER] = BORDER
+        value[(code == _OUTSIDE) | ~known] = OUTSIDE
         return value
 
 
 def write_cells(index: DesaIndex) -> None:
-    """Add the grid to an index: `blocks.npy` (row, OUTSIDE, BORDER or -10 - number) and `cells.npy`."""
-    west, south, east, north = index.info.bbox
-    tiles_x, tiles_y = (int((b - a) / (STEP * _TILE)) + 1 for a, b in ((west, east), (south, north)))
-    per_tile = _TILE // BLOCK
-    blocks = np.full((tiles_y * per_tile, tiles_x * per_tile), OUTSIDE, np.int32)
-    stored: list[Cells] = []
-    count = 0
-    for ty in range(tiles_y):
-        for tx in range(tiles_x):
-            tile = _tile(index, tx * _TILE, ty * _TILE)
+    """Add the grid to an index that has its candidate cells."""
+    blocks = np.full(index.info.columns * index.info.rows, -1 - _OUTSIDE, np.int32)
+    stored: list[Codes] = [np.full((1, BLOCK**2), _OUTSIDE, np.uint8)]  # never empty
+    count = 1
+    for ty in range(0, index.info.rows, _TILE):
+        for tx in range(0, index.info.columns, _TILE):
+            tile = _tile(index, tx, ty)
             if tile is None:
                 continue
-            target = blocks[ty * per_tile : (ty + 1) * per_tile, tx * per_tile : (tx + 1) * per_tile]
-            mixed = _stored(tile, target, count)
-            stored.append(mixed)
-            count += len(mixed)
+            wide, tall = min(_TILE, index.info.columns - tx), min(_TILE, index.info.rows - ty)
+            number = (
+                np.arange(ty, ty + tall)[:, None] * index.info.columns + np.arange(tx, tx + wide)
+            ).ravel()
+            codes = _coded(index, tile, number, wide, tall)
+            mixed = (codes != codes[:, :1]).any(axis=1)
+            blocks[number] = -1 - codes[:, 0].astype(np.int32)
+            blocks[number[mixed]] = count + np.arange(mixed.sum())
+            stored.append(codes[mixed])
+            count += int(mixed.sum())
     np.save(index.folder / "blocks.npy", blocks)
-    np.save(index.folder / "cells.npy", np.concatenate(stored or [np.empty((0, BLOCK, BLOCK), np.int32)]))
+    np.save(index.folder / "cells.npy", np.concatenate(stored))
 
 
-def _stored(tile: Cells, target: Cells, first: int) -> Cells:
-    """Write the values of a tile's uniform blocks into `target`; return the mixed blocks."""
-    side = _TILE // BLOCK
-    blocks = tile.reshape(side, BLOCK, side, BLOCK).swapaxes(1, 2).reshape(side * side, BLOCK, BLOCK)
-    low, high = blocks.min(axis=(1, 2)), blocks.max(axis=(1, 2))
-    mixed = np.flatnonzero(low != high)
-    values = low.copy()
-    values[mixed] = -10 - first - np.arange(len(mixed))
-    target[:] = values.reshape(side, side)
-    return blocks[mixed]
+def _coded(index: DesaIndex, tile: Cells, number: Ints, wide: int, tall: int) -> Codes:
+    """Return the codes of a tile's blocks, one block a line; a row that is no candidate counts as border."""
+    blocks = tile[: tall * BLOCK, : wide * BLOCK].reshape(tall, BLOCK, wide, BLOCK)
+    cells = blocks.swapaxes(1, 2).reshape(tall * wide, BLOCK**2)
+    codes = np.full(cells.shape, _BORDER, np.uint8)
+    codes[cells == OUTSIDE] = _OUTSIDE
+    position = np.full(len(index) + 1, _BORDER, np.uint8)
+    for line, block in enumerate(number):
+        rows = index.cell_rows[index.cell_starts[block] : index.cell_starts[block + 1]][:_OUTSIDE]
+        position[rows] = np.arange(len(rows))
+        owned = cells[line] >= 0
+        codes[line, owned] = position[cells[line, owned]]
+        position[rows] = _BORDER
+    return codes
 
 
-def _tile(index: DesaIndex, x0: int, y0: int) -> Cells | None:
+def _tile(index: DesaIndex, tx: int, ty: int) -> Cells | None:
     """Return the cells of one tile, [line from the south, column]; None when no desa is near."""
     west, south = index.info.bbox[:2]
-    box = [west + (x0 - 2) * STEP, south + (y0 - 2) * STEP]
-    box += [west + (x0 + _TILE + 2) * STEP, south + (y0 + _TILE + 2) * STEP]
+    side, x0, y0 = _TILE * BLOCK, tx * BLOCK, ty * BLOCK
+    box = [west + (x0 - 1) * STEP, south + (y0 - 1) * STEP]
+    box += [west + (x0 + side + 1) * STEP, south + (y0 + side + 1) * STEP]
     b = index.boxes
     near = np.flatnonzero(
         (b[:, 0] <= box[2]) & (b[:, 2] >= box[0]) & (b[:, 1] <= box[3]) & (b[:, 3] >= box[1])
     )
     if not len(near):
         return None
-    touched = np.zeros((_TILE + 4, _TILE + 4), bool)
-    for x, y in _walk(index, near):
-        column = np.floor((x - west) / STEP).astype(np.int64) - x0 + 2
-        line = np.floor((y - south) / STEP).astype(np.int64) - y0 + 2
-        keep = (column >= 0) & (line >= 0) & (column < _TILE + 4) & (line < _TILE + 4)
-        touched[line[keep], column[keep]] = True
-    border = ndimage.binary_dilation(touched, np.ones((3, 3), bool))[2:-2, 2:-2]
-    return _filled(index, border, west + x0 * STEP, south + y0 * STEP)
+    touched = np.zeros((side, side), bool)
+    for x, y in _walk(index, near, box):
+        columns = [np.floor((x + pad - west) / STEP).astype(np.int64) - x0 for pad in (-_PAD, _PAD)]
+        lines = [np.floor((y + pad - south) / STEP).astype(np.int64) - y0 for pad in (-_PAD, _PAD)]
+        for column in columns:
+            for line in lines:
+                keep = (column >= 0) & (line >= 0) & (column < side) & (line < side)
+                touched[line[keep], column[keep]] = True
+    return _filled(index, touched, west + x0 * STEP, south + y0 * STEP)
 
 
-def _walk(index: DesaIndex, rows: npt.NDArray[np.int64]) -> Iterator[tuple[Floats, Floats]]:
-    """Yield points along all borders of rows, at most half a cell apart in either direction."""
+def _walk(index: DesaIndex, rows: Ints, box: list[float]) -> Iterator[tuple[Floats, Floats]]:
+    """Yield points along all borders of rows near the box, at most two pads apart in either direction."""
     for part in np.array_split(rows, max(1, len(rows) // 500)):
         polygons = index.polygons.take(part)
         starts = np.flatnonzero(~polygons.ring_ends())
         a, b = polygons.coords[starts], polygons.coords[starts + 1]
-        steps = np.ceil(np.abs(b - a).max(axis=1) / (STEP / 2)).astype(np.int64) + 1
+        low, high = np.minimum(a, b), np.maximum(a, b)
+        near = (low <= box[2:]).all(axis=1) & (high >= box[:2]).all(axis=1)
+        a, b = a[near], b[near]
+        steps = np.ceil(np.abs(b - a).max(axis=1) / (STEP / 4)).astype(np.int64) + 1
         at = np.repeat(np.arange(len(a)), steps)
         share = spans(np.zeros(len(a), np.int64), steps) / np.maximum(steps - 1, 1)[at]
         yield (a[at, 0] + share * (b - a)[at, 0], a[at, 1] + share * (b - a)[at, 1])
 
 
-def _filled(index: DesaIndex, border: npt.NDArray[np.bool_], west: float, south: float) -> Cells:
+def _filled(index: DesaIndex, border: Bools, west: float, south: float) -> Cells:
     """Ask for one point of every area that no border runs through."""
     areas, count = ndimage.label(~border)
     flat = areas.reshape(-1)

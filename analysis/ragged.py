@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -72,7 +72,7 @@ class Ragged:
         polygon_at, geometries = _taken(self.geometries, rows)
         ring_at, polygons = _taken(self.polygons, polygon_at)
         coord_at, rings = _taken(self.rings, ring_at)
-        return Ragged(self.coords[coord_at], rings, polygons, geometries)
+        return Ragged(self.coords.take(coord_at, axis=0), rings, polygons, geometries)
 
     def shapes(self, rows: Rows) -> Geometries:
         """Build shapely MultiPolygons."""
@@ -100,9 +100,14 @@ class Ragged:
             np.save(folder / f"{name}.npy", getattr(self, name))
 
     @classmethod
-    def open(cls, folder: Path, mode: Literal["r", "c"] | None = "r") -> Ragged:
-        """Map the arrays; None reads them into memory."""
-        return cls(*(np.load(folder / f"{name}.npy", mmap_mode=mode) for name in _PARTS))
+    def open(cls, folder: Path) -> Ragged:
+        """Map the arrays."""
+        return cls(*(mapped(folder / f"{name}.npy") for name in _PARTS))
+
+
+def mapped(path: Path) -> npt.NDArray[Any]:
+    """Map a `.npy` file, as a plain array: `np.memmap` itself costs time at every use."""
+    return np.asarray(np.load(path, mmap_mode="r"))
 
 
 def _taken(offsets: Ints, rows: Rows) -> tuple[Ints, Ints]:

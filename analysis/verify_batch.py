@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.lookup import DesaIndex
-from analysis.lookup_cells import BORDER, CellGrid
+from analysis.lookup_cells import BORDER
 from analysis.ragged import Bools, Floats, Ints
 from analysis.verify import TOLERANSI_M, VERDIK, Klaim, Rujukan, check_tolerance, judge, look_up, outside
 from analysis.verify_coordinate import ALASAN, read_coordinate
@@ -87,14 +87,13 @@ class Verifier:
         """Take the same choices as `verify_point`; QueryError for bad ones."""
         check_tolerance(toleransi_m)
         self._index, self._skema, self._vintage = index, skema, vintage
-        self._tolerance, self._rujukan = toleransi_m, rujukan or Rujukan()
+        self._tolerance, self.rujukan = toleransi_m, rujukan or Rujukan()
         self.kolom = kolom or Kolom()
-        west, south = index.info.bbox[:2]
-        self._grid = CellGrid(index.folder, west, south) if index.info.cells else None
+        self._grid = index.grid
         self._claims: dict[str | None, Klaim] = {None: Klaim(verdik="kode_tidak_dikenal")}
         plain = skema in (None, index.info.skema) and vintage in (None, index.info.vintage)
         self._writings = index.writings if plain else []
-        look_up(index, "", skema, vintage, self._rujukan)  # a scheme without crosswalk fails at once
+        look_up(index, "", skema, vintage, self.rujukan)  # a scheme without crosswalk fails at once
 
     def verify(self, batch: pa.RecordBatch, toleransi_m: Floats | None = None) -> pa.RecordBatch:
         """Return the declared columns of `batch` and the columns of RESULT.
@@ -157,7 +156,7 @@ class Verifier:
     def _claim(self, text: str | None) -> Klaim:
         claim = self._claims.get(text)
         if claim is None:
-            claim = look_up(self._index, text, self._skema, self._vintage, self._rujukan)
+            claim = look_up(self._index, text, self._skema, self._vintage, self.rujukan)
             if len(self._claims) < 500_000:  # a column of free text must not fill the memory
                 self._claims[text] = claim
         return claim

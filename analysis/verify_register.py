@@ -37,7 +37,8 @@ from catalog.model import Scheme
 
 _ROWS = 250_000
 _ALL_POLYGONS = 10**9
-_NUMBERED = "baris"
+BARIS = "baris"
+"""Column of the answer: number of the row in the register, from 1."""
 _LZ4 = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 _DIED = "Run the same command again: it goes on. Fewer workers need less memory."
 _SIXTEEN = r"^\s*[0-9]{16}(\.0)?\s*$"
@@ -201,7 +202,7 @@ def _part(job: Tugas, number: int, before: int, batch: pa.RecordBatch | None) ->
         batches = [batch] if batch is not None else _batches(job, number)
         writer: pa.RecordBatchWriter | None = None
         for one in batches:
-            _refuse_personal(one, job.kolom.keep)
+            refuse_personal(one, job.kolom.keep)
             answer = _numbered(_verifier.verify(one), before + rows)
             writer = writer or pa.ipc.new_file(str(scratch), answer.schema, options=_LZ4)
             writer.write_batch(answer)
@@ -225,7 +226,7 @@ def _batches(job: Tugas, number: int) -> Iterator[pa.RecordBatch]:
         yield from file.iter_batches(_ROWS, row_groups=[number], columns=names, use_threads=False)
 
 
-def _refuse_personal(batch: pa.RecordBatch, keep: tuple[str, ...]) -> None:
+def refuse_personal(batch: pa.RecordBatch, keep: tuple[str, ...]) -> None:
     """Refuse to copy a column of 16-digit numbers, whatever its name."""
     for name in keep:
         column = batch.column(name)
@@ -238,7 +239,7 @@ def _refuse_personal(batch: pa.RecordBatch, keep: tuple[str, ...]) -> None:
 def _numbered(answer: pa.RecordBatch, before: int) -> pa.RecordBatch:
     """Put the number of the row in the register (from 1) in front: the way back to it."""
     numbers = pa.array(np.arange(before + 1, before + 1 + answer.num_rows, dtype=np.int64))
-    fields = [pa.field(_NUMBERED, pa.int64()), *answer.schema]
+    fields = [pa.field(BARIS, pa.int64()), *answer.schema]
     return pa.RecordBatch.from_arrays([numbers, *answer.columns], schema=pa.schema(fields))
 
 
@@ -327,7 +328,7 @@ class _Answer:
         self._writer = None
         os.replace(self._scratch, self._job.out)
         self._summary.unreadable = unreadable
-        _write_summary(self._job.summary, self._summary)
+        write_summary(self._job.summary, self._summary)
         shutil.rmtree(self._job.parts)
         return self._summary
 
@@ -339,7 +340,8 @@ def _writer(out: Path, scratch: Path, schema: pa.Schema) -> Any:
     return pq.ParquetWriter(scratch, schema, compression="zstd", use_dictionary=texts)
 
 
-def _write_summary(path: Path, summary: Ringkasan) -> None:
+def write_summary(path: Path, summary: Ringkasan) -> None:
+    """Write one line per kabupaten/kota, CSV."""
     with path.open("w", encoding="utf-8", newline="") as file:
         out = csv.DictWriter(file, ["kabkota", "jumlah", *VERDIK])
         out.writeheader()

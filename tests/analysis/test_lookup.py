@@ -14,7 +14,7 @@ from pyproj import Geod
 
 from analysis.lookup import GEOD, DesaIndex
 from analysis.lookup_build import Boundaries, build, from_reader, opened
-from analysis.lookup_cells import BORDER, OUTSIDE, CellGrid
+from analysis.lookup_cells import BORDER, OUTSIDE
 from analysis.ragged import Ragged, spans
 from catalog.errors import NotFoundError, RecordError
 from catalog.model import FieldDef, LayerSchema
@@ -57,7 +57,8 @@ def test_points_are_where_a_plain_tree_says(country: DesaIndex) -> None:
 
 def test_the_fine_grid_never_contradicts_the_polygons(country: DesaIndex) -> None:
     x, y = sample(country, 40_000, seed=8)
-    owner = CellGrid(country.folder, *country.info.bbox[:2]).owners(x, y)
+    assert country.grid is not None
+    owner = country.grid.owners(x, y)
     found, covering = country.where(x, y)
     sure = owner != BORDER
     assert sure.mean() > 0.2
