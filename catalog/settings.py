@@ -126,6 +126,22 @@ class DownloadSettings(Strict):
     )
 
 
+type GridName = Literal["WebMercatorQuad", "WorldCRS84Quad"]
+
+
+def _both_grids() -> list[GridName]:
+    return ["WebMercatorQuad", "WorldCRS84Quad"]
+
+
+class TileSettings(Strict):
+    """Which tile archives are built, and with how much of the machine."""
+
+    grids: list[GridName] = Field(
+        default_factory=_both_grids, min_length=1, description="Archives per layer version, in this order"
+    )
+    threads: int = Field(default=2, ge=1, le=64, description="Threads of one build")
+
+
 class CkanSettings(Strict):
     """The CKAN that we keep in step; absent means none."""
 
@@ -144,6 +160,7 @@ class Settings(Strict):
     scheduler: SchedulerSettings = Field(default_factory=SchedulerSettings)
     processes: ProcessSettings = Field(default_factory=ProcessSettings)
     response: ResponseSettings = Field(default_factory=ResponseSettings)
+    tiles: TileSettings = Field(default_factory=TileSettings)
     downloads: DownloadSettings = Field(default_factory=DownloadSettings)
     ckan: CkanSettings | None = None
     config_dir: Path = Field(default=Path("config"), exclude=True)

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from cli.app import App
 
 log = logging.getLogger(__name__)
-BUILDERS: tuple[tuple[str, ...], ...] = (("downloads", "build"),)
+BUILDERS: tuple[tuple[str, ...], ...] = (("tiles", "build", "--all"), ("downloads", "build"))
 _LOOK = 2.0
 _NICE = 10
 

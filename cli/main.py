@@ -24,6 +24,7 @@ from cli import (
     schema,
     serve,
     source,
+    tiles,
 )
 from cli.app import App, Group, json_option, lang_option
 
@@ -46,7 +47,7 @@ def main(ctx: click.Context, config_dir: Path, data_dir: Path) -> None:
 
 for module in (
     analyse, ckan, dataset, demo, doctor, downloads, harvest, notify, publish, reconcile, respond, runs,
-    sample, schedule, schema, serve, source,
+    sample, schedule, schema, serve, source, tiles,
 ):  # fmt: skip
     for command in module.COMMANDS:
         main.add_command(command)

@@ -1,7 +1,8 @@
 """The short way for a map's many small requests: a stored tile of a public layer, gzip taken.
 
 Everything else (other forms, older versions, unpacked bytes, tiles on request, errors) goes the long
-way through the dispatcher, and so does whatever is not plainly this case; bytes and validators are the same on both.
+way through the dispatcher, and so does whatever is not plainly this case; bytes and validators are the
+same on both ways.
 It runs in the event loop: the archive is mapped memory, nothing waits.
 """
 

@@ -17,8 +17,11 @@ from pydantic import ValidationError
 
 from catalog.config import load_source
 from catalog.errors import ConfigError, SatuDataError
+from catalog.model import VersionInfo
 from catalog.sources import SourceConfig
-from layers.tiles.plan import TileOptions
+from catalog.store import Catalog
+from layers.style.rule import columns_of, rules_of
+from layers.tiles.plan import TileOptions, TilePlan, make_plan
 
 LOGGER = logging.getLogger(__name__)
 _LOOK_EVERY = 2.0
@@ -71,3 +74,21 @@ class LayerOptions:
                     self._known[path] = (stamp, load_source(path))
             except (SatuDataError, OSError) as error:
                 LOGGER.warning("%s is not taken in: %s", path.name, error)
+
+
+def planned(
+    catalog: Catalog, options: LayerOptions, layer_id: str, *, postgis: bool
+) -> tuple[VersionInfo, TilePlan] | None:
+    """Return a layer's current version and what its tiles hold; None when it is to have no archive.
+
+    `on_request` counts where `postgis` makes the tiles; an embedded store always has archives.
+    """
+    dataset = catalog.datasets.get(layer_id)
+    info = dataset.version
+    if dataset.kind != "feature" or info is None or info.schema is None or info.schema.geometry_type is None:
+        return None
+    where = (dataset.source_id, dataset.remote_id, dataset.id)
+    asked = options.tiles(*where)
+    if asked.on_request and postgis:
+        return None
+    return info, make_plan(info, asked, columns_of(rules_of(options.of(*where))))

@@ -1,0 +1,117 @@
+"""`satudata tiles`: build the tile archives of layers now, and see how far they are."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from catalog.clock import utc_now
+from catalog.errors import NotFoundError, SatuDataError
+from cli.app import App, Command, Group, json_option, pass_app
+from cli.signals import stop_event
+from layers.tiles.build import Build, build, needed
+from layers.tiles.options import LayerOptions, planned
+from layers.tiles.state import TileFiles, TileState
+
+
+@click.group(cls=Group)
+def tiles() -> None:
+    """Vector tiles."""
+
+
+@tiles.command("build", cls=Command)
+@click.argument("datasets", nargs=-1)
+@click.option("--all", "all_", is_flag=True)
+@click.option("--again", is_flag=True)
+@json_option
+@pass_app
+def build_tiles(app: App, datasets: tuple[str, ...], all_: bool, again: bool) -> None:
+    """Build what is missing; `--again` also what is there or has failed."""
+    if not datasets and not all_:
+        raise click.UsageError(app.text("cli.tiles.build.which"))
+    options = LayerOptions(app.config_dir)
+    rows = []
+    failed: SatuDataError | None = None
+    with stop_event() as stop:
+        for layer_id in datasets or _smallest_first(app):
+            try:
+                rows += _build(app, options, layer_id, again=again, named=bool(datasets), stop=stop)
+            except SatuDataError as error:
+                failed = error
+                rows.append({"id": layer_id, "state": "failed", "reason": error.message(app.lang)})
+            if stop.is_set():
+                break
+    app.show(rows, ("id", "version", "state", "grids", "bytes", "largest", "seconds", "reason"))
+    if failed is not None:
+        sys.exit(failed.exit_code)
+
+
+def _smallest_first(app: App) -> list[str]:
+    """Return all datasets; small layers do not wait for large ones."""
+    found = app.catalog.datasets.many(list(app.catalog.datasets.ids()))
+    return [one.id for one in sorted(found, key=lambda one: one.version.count if one.version else 0)]
+
+
+def _build(
+    app: App, options: LayerOptions, layer_id: str, *, again: bool, named: bool, stop: threading.Event
+) -> list[dict[str, object]]:
+    plan = planned(app.catalog, options, layer_id, postgis=app.settings.layers is not None)
+    if plan is None:
+        if named:
+            raise NotFoundError(app.text("cli.tiles.no-geometry", id=layer_id), where=layer_id)
+        return []
+    info, wanted = plan
+    grids, root = tuple(app.settings.tiles.grids), app.settings.data_dir / "layers"
+    files = TileFiles.of(root, layer_id, info.version)
+    if not again and not needed(root, wanted, info.version, grids):
+        return [_row(layer_id, info.version, files.read())]
+    reader = app.store.reader(info)
+    with _bar(app, layer_id) as advance:
+        order = Build(root, grids, utc_now, app.settings.tiles.threads, stop)
+        return [_row(layer_id, info.version, build(reader, wanted, order, advance))]
+
+
+@contextmanager
+def _bar(app: App, layer_id: str) -> Iterator[Callable[[float], None]]:
+    bars = Progress(
+        TextColumn("{task.description}"), BarColumn(bar_width=28), TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(), console=app.console, transient=True,
+        disable=app.as_json or not app.console.is_terminal,
+    )  # fmt: skip
+    with bars:
+        task = bars.add_task(layer_id, total=100)
+        yield lambda percent: bars.update(task, completed=percent)
+
+
+def _row(layer_id: str, version: int, state: TileState) -> dict[str, object]:
+    grids = state.grids
+    return {
+        "id": layer_id, "version": version, "state": state.state, "progress": round(state.progress),
+        "grids": ", ".join(grids), "bytes": sum(one.bytes for one in grids.values()),
+        "largest": max((one.largest_tile for one in grids.values()), default=0),
+        "seconds": round(sum(one.seconds for one in grids.values()), 1), "reason": state.reason,
+    }  # fmt: skip
+
+
+@tiles.command("status", cls=Command)
+@json_option
+@pass_app
+def status(app: App) -> None:
+    """Show how far the tiles of every current version are."""
+    options = LayerOptions(app.config_dir)
+    root = app.settings.data_dir / "layers"
+    rows = []
+    for layer_id in app.catalog.datasets.ids():
+        plan = planned(app.catalog, options, layer_id, postgis=app.settings.layers is not None)
+        if plan is not None:
+            info, _ = plan
+            rows.append(_row(layer_id, info.version, TileFiles.of(root, layer_id, info.version).read()))
+    app.show(rows, ("id", "version", "state", "progress", "grids", "bytes", "largest", "seconds", "reason"))
+
+
+COMMANDS = [tiles]
