@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -59,12 +59,18 @@ class Done:
     summary: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Open:
     """What is open while there is work."""
 
     bench: Bench
     readers: Readers
+
+    def renew(self) -> None:
+        """See the catalog as it is now."""
+        snapshot, catalog = self.bench.snapshot, self.bench.desk.catalog
+        if snapshot.generation != catalog.generation():
+            self.bench = replace(self.bench, snapshot=Snapshot.build(catalog, snapshot))
 
     def event(self, layer: str, kind: EventKind, event_id: str) -> Event | None:
         """Return an event of a public layer, or None."""
@@ -117,15 +123,18 @@ class Responder:
         done: list[Done] = []
         if self.settings.response.enabled:
             with self._open() as at:
-                self.scan(at)
-                while (
-                    not stop() and (entry := self.catalog.responses.claim(lease_seconds=_LEASE)) is not None
-                ):
+                while not stop() and (entry := self._next(at)) is not None:
                     done += self._worked(at, entry)
                 self._warm(at.bench)
         if not stop():
             deliver(self.catalog, self.settings.response, clock=self._clock)
         return done
+
+    def _next(self, at: _Open) -> Entry | None:
+        """Look at the layers as they are now, for they move on while we work; claim what is due."""
+        at.renew()
+        self.scan(at)
+        return self.catalog.responses.claim(lease_seconds=_LEASE)
 
     @contextmanager
     def _open(self) -> Iterator[_Open]:

@@ -26,7 +26,9 @@ from tests.ogc_server.world import World, desa
 from tests.servers.loopback import Answer, Asked, serve
 
 SCHEME = RegionCode(field="kode", vintage=2025)
-BOUNDARIES = LayerSchema((FieldDef("kode"), FieldDef("nama")), "MultiPolygon", "EPSG:4326", region_code=SCHEME)
+BOUNDARIES = LayerSchema(
+    (FieldDef("kode"), FieldDef("nama")), "MultiPolygon", "EPSG:4326", region_code=SCHEME
+)
 PEOPLE = LayerSchema(
     (FieldDef("kode"), FieldDef("jumlah_jiwa", FieldType.INTEGER), FieldDef("persen_miskin", FieldType.REAL)),
     region_code=SCHEME,
@@ -80,10 +82,18 @@ class Desk:
     feeds: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     url: str = ""
 
+    def close(self) -> None:
+        self.store.close()
+        self.catalog.close()
+
     def harvest(self) -> Run:
         """Harvest BMKG's feeds as the scheduler does."""
         config = SourceConfig(
-            id="bmkg", type="bmkg", url=self.url, produsen_data="BMKG", layers=[{"remote": "gempa", "id": "gempa"}]
+            id="bmkg",
+            type="bmkg",
+            url=self.url,
+            produsen_data="BMKG",
+            layers=[{"remote": "gempa", "id": "gempa"}],
         )
         return Engine(self.settings, self.catalog, self.store, clock=self.clock, hooks=[]).run(config)
 
@@ -115,8 +125,8 @@ def bmkg(desk: Desk) -> Iterator[Desk]:
         yield desk
 
 
-def make(folder: Path, data: Path, **response: Any) -> Desk:
-    """A deployment with Cianjur's desa, a count each, and five stores."""
+def make(folder: Path, **response: Any) -> Desk:
+    """Open a deployment in a folder, empty or made before."""
     clock = Moving()
     said = {"enabled": True, "needs": NEEDS} | response
     settings = Settings(
@@ -124,12 +134,10 @@ def make(folder: Path, data: Path, **response: Any) -> Desk:
         harvest=HarvestSettings(allow_networks=["127.0.0.0/8"], backoff_seconds=0.01, retries=0),
         server={"url": "https://geo.example.go.id", "contact": {"organisation": "Kementerian Sosial"}},
     )  # fmt: skip
-    (folder / "config" / "sources").mkdir(parents=True)
-    settings.data_dir.mkdir()
+    (folder / "config" / "sources").mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(exist_ok=True)
     catalog = Catalog.open(settings.database_url(), clock)
-    desk = Desk(folder, settings, clock, catalog, open_store(settings, clock=clock))
-    fill(World(settings, catalog, desk.store), data)
-    return desk
+    return Desk(folder, settings, clock, catalog, open_store(settings, clock=clock))
 
 
 def fill(world: World, data: Path, *, synthetic: bool = False) -> None:
@@ -138,7 +146,9 @@ def fill(world: World, data: Path, *, synthetic: bool = False) -> None:
     rows = [{"kode": k, "nama": r["nama"]} for k, r in zip(villages.ids, villages.rows, strict=True)]
     world.publish("batas", BOUNDARIES, FeatureBatch(villages.ids, rows, villages.geometries))
     counts = [
-        {"kode": kode, "jumlah_jiwa": 1000 + n, "persen_miskin": 12.5} for n, kode in enumerate(villages.ids) if n
+        {"kode": kode, "jumlah_jiwa": 1000 + n, "persen_miskin": 12.5}
+        for n, kode in enumerate(villages.ids)
+        if n
     ]
     world.publish("jiwa", PEOPLE, FeatureBatch(villages.ids[1:], counts), kind="table")
     places = [(107.14, -6.82), (107.05, -6.74), (107.18, -7.1), (107.3, -6.9), (106.9, -6.9)]
