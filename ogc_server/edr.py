@@ -35,7 +35,7 @@ from ogc_server.raster_formats import (
     points_coverage,
     table,
 )  # fmt: skip
-from ogc_server.raster_layer import Band, RasterLayer, bands_of, offered_crs, open_layer
+from ogc_server.raster_layer import Band, RasterLayer, bands_of, offered_crs, open_layer, shown
 from ogc_server.raster_params import OutsideError, edr_table
 from ogc_server.raster_select import check_size, part, read
 from ogc_server.service import Service
@@ -106,7 +106,7 @@ def _sample(layer: RasterLayer, crs: Crs, bands: tuple[Band, ...], places: list[
     moved = transform_coordinates(np.array(places), crs.code, layer.crs.code)
     cells = [whole.cells((x, y, x, y)) if np.isfinite([x, y]).all() else None for x, y in moved]
     if not any(cells):
-        raise OutsideError("query.beside", "coords", value=",".join(f"{one:g}" for one in whole.bounds))
+        raise OutsideError("query.beside", "coords", value=shown(layer.extent(crs, "crs")))
     indexes = [band.index for band in bands]
     with layer.reading(), layer.service.rasters().lease(layer.info) as source:
         for number, cell in enumerate(cells):

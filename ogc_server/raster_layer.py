@@ -157,8 +157,7 @@ class RasterLayer:
         west, south, east, north = self.extent(crs, where)
         cut = (max(box[0], west), max(box[1], south), min(box[2], east), min(box[3], north))
         if cut[0] > cut[2] or cut[1] > cut[3]:
-            shown = ",".join(f"{one:g}" for one in (west, south, east, north))
-            raise OutsideError("query.beside", where, value=shown)
+            raise OutsideError("query.beside", where, value=shown((west, south, east, north)))
         return cut
 
     def one_box(self, numbers: tuple[float, ...], crs: Crs, where: str) -> Box:
@@ -173,6 +172,11 @@ class RasterLayer:
         return touched[0] if touched else parts[0]
 
 
+def shown(box: Box) -> str:
+    """Return a box as people write it."""
+    return ",".join(f"{one:.10g}" for one in box)
+
+
 def moved(box: Box, source: Crs, target: Crs, where: str) -> Box:
     """Return a box in another CRS; ParameterError where that CRS means nothing."""
     try:
@@ -180,7 +184,7 @@ def moved(box: Box, source: Crs, target: Crs, where: str) -> Box:
     except ProjError:
         found = (math.inf,) * 4
     if not all(map(math.isfinite, found)) or found[0] > found[2]:
-        raise ParameterError("query.bbox-outside", where, value=",".join(f"{one:g}" for one in box))
+        raise ParameterError("query.bbox-outside", where, value=shown(box))
     return found
 
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
@@ -123,7 +124,8 @@ def geometry(*kinds: str) -> Any:
 
     def reader(name: str, value: str) -> BaseGeometry:
         try:
-            shape = shapely.from_wkt(value.strip())
+            with np.errstate(all="ignore"):  # numbers beyond what a float holds are refused below
+                shape = shapely.from_wkt(value.strip())
         except (shapely.errors.ShapelyError, ValueError):
             raise ParameterError("query.wkt", name, known=", ".join(kinds)) from None
         if shape is None or shape.geom_type not in kinds or shape.is_empty:

@@ -21,7 +21,7 @@ from layers.raster_grid import Box, Cells, Grid
 from layers.raster_read import Values, read_cells, read_grid
 from ogc_server.crs import CRS84, Crs
 from ogc_server.errors import ParameterError
-from ogc_server.raster_layer import Band, RasterLayer, moved
+from ogc_server.raster_layer import Band, RasterLayer, moved, shown
 from ogc_server.raster_params import AnswerTooLargeError, Interval, OutsideError
 
 _HUGE = 1e7
@@ -55,7 +55,7 @@ def part(layer: RasterLayer, box: Box | None, crs: Crs, out: Crs, where: str) ->
     near = whole.bounds if box is None else moved(layer.clip(box, crs, where), crs, own, where)
     cells = whole.cells(near)
     if cells is None:
-        raise OutsideError("query.beside", where, value=",".join(f"{one:g}" for one in whole.bounds))
+        raise OutsideError("query.beside", where, value=shown(whole.bounds))
     if out.code == own.code or {out.code, own.code} <= {"OGC:CRS84", "EPSG:4326"}:
         grid = whole.part(cells)
         return Selection(out, cells, grid, grid)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import rasterio
 from rasterio.transform import from_origin
 
 from catalog.model import Access, DatasetRecord, Localized
 from layers.raster import write_cog
-from tests.ogc_server.world import SOURCE, World
+from tests.ogc_server.conftest import running
+from tests.ogc_server.world import SOURCE, World, make_settings, open_world
 
 WEST, NORTH, CELL = 106.8, -6.5, 0.002
 WIDE, HIGH = 300, 240
@@ -72,3 +76,23 @@ def fill_rasters(world: World, folder: Path) -> None:
         world, "kelas", classes(), folder, title="Tutupan", names=("kelas", "nomor"), units=("", "m"), **UTM
     )
     publish(world, "bahaya-rahasia", index(), folder, title="Rahasia", access="terbatas", nodata=-9999)
+
+
+@contextmanager
+def door(folder: Path) -> Iterator[tuple[World, httpx.Client]]:
+    """Yield a world with the rasters of the tests and a client of its server."""
+    world = open_world(make_settings(folder))
+    fill_rasters(world, folder)
+    with running(world) as url, httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+        yield world, client
+    world.close()
+
+
+def refused(answer: httpx.Response, status: int, where: str) -> dict[str, Any]:
+    """The answer is a problem document that names the parameter."""
+    assert answer.status_code == status, answer.text[:300]
+    doc: dict[str, Any] = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert doc["where"] == where, doc
+    assert doc["detail"]
+    return doc
