@@ -1,4 +1,4 @@
-"""Makes what is derived from layers (files to take away, tiles) ready, beside the scheduler.
+"""Makes what is derived from layers (comparisons, tiles, files to take away) ready, beside the scheduler.
 
 Whenever the catalog has moved, the builders run once as processes of their own, with low priority:
 harvests and answers come first. What is ready already costs them a look.
@@ -17,7 +17,11 @@ from contextlib import contextmanager, suppress
 from cli.app import App
 
 log = logging.getLogger(__name__)
-BUILDERS: tuple[tuple[str, ...], ...] = (("tiles", "build", "--all"), ("downloads", "build"))
+BUILDERS: tuple[tuple[str, ...], ...] = (
+    ("reconcile", "run", "--due"),
+    ("tiles", "build", "--all"),
+    ("downloads", "build"),
+)
 _LOOK = 2.0
 _NICE = 10
 

@@ -17,7 +17,7 @@ from analysis.reconcile_decide import Rule, choice_of, would_decide
 from analysis.reconcile_run import apply_rules, due
 from analysis.reconcile_run import run as run_one
 from analysis.result import table_result
-from catalog.errors import NotFoundError, QueryError
+from catalog.errors import NotFoundError, QueryError, SatuDataError
 from catalog.reconciliation_model import (
     ACTIONS,
     ITEM_STATES,
@@ -108,14 +108,18 @@ def run(app: App, ids: tuple[str, ...], only_due: bool) -> None:
     chosen = [book.get(id_) for id_ in ids] if ids else book.list()
     if not ids and not only_due:
         raise QueryError(app.text("cli.reconcile.which"), where="ID")
-    rows = [_ran(app, one) for one in chosen if not only_due or due(app.catalog, one)]
+    waiting = [one for one in chosen if not only_due or due(app.catalog, one)]
+    failed, rows = 0, []
+    for one in waiting:
+        try:
+            rows.append(_ran(app, one))
+        except SatuDataError as error:  # one that can not be compared must not stop the others
+            if not only_due:
+                raise
+            failed = max(failed, error.exit_code)
+            click.echo(f"{one.id}: {error.message(app.lang)}", err=True)
     app.show(rows, ("id", "opened", "reopened", "closed", "open", "decided"), empty="cli.reconcile.none-due")
-
-
-def run_due(app: App) -> list[str]:
-    """Run what is due; return the ids."""
-    waiting = [one for one in app.catalog.reconciliations.list() if due(app.catalog, one)]
-    return [str(_ran(app, one)["id"]) for one in waiting]
+    raise SystemExit(failed)
 
 
 def _ran(app: App, entry: Reconciliation) -> dict[str, Any]:
