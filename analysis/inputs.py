@@ -69,6 +69,12 @@ def index_of_file(path: Path, folder: Path, columns: BoundaryColumns, *, cells: 
     return opened(rows, folder, skema=scheme, vintage=vintage, version=version, cells=cells)
 
 
+def boundary_columns(names: Iterable[str]) -> tuple[str, str]:
+    """Return the columns of code and name that boundaries with these columns have."""
+    names = list(names)
+    return _pick(names, _CODES), _pick(names, _NAMES)
+
+
 def _pick(names: Iterable[str], wanted: Sequence[str]) -> str:
     there = {name.lower(): name for name in names}
     for one in wanted:

@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from cli.app import App, Command, Group, json_option, pass_app
+from cli.sample_make import facilities, hazard, register
+from cli.sample_shakemap import shakemap
 
 
 @click.group(cls=Group)
@@ -41,5 +43,8 @@ def serve(app: App, host: str, port: int) -> None:
 
     run_upstream(app.data_dir / "sample", host, port)
 
+
+for _command in (register, facilities, hazard, shakemap):
+    sample.add_command(_command)
 
 COMMANDS = [sample]

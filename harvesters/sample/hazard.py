@@ -41,7 +41,7 @@ def index_over(
     west, south, east, north = bounds
     if not (west < east and south < north and cell > 0):
         raise QueryError("bounds must be west,south,east,north with a cell above 0", where="bbox")
-    width, height = int(np.ceil((east - west) / cell)), int(np.ceil((north - south) / cell))
+    width, height = (int(np.ceil(round(side / cell, 6))) for side in (east - west, north - south))
     if width * height > CELLS_MAX:
         raise QueryError(f"{width} x {height} cells; at most {CELLS_MAX:,}: take a larger cell", where="cell")
     grid = (west, north - height * cell, west + width * cell, north)

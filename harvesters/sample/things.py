@@ -82,16 +82,20 @@ def social_places(rng: np.random.Generator, land: Land, first: int) -> list[Feat
 def stocked(
     rng: np.random.Generator, number: int, jenis: str, name: str, where: Region, scale: float
 ) -> Feature:
-    """Return one place with stock; `scale` 1 is a lumbung sosial, larger ones are always ready."""
+    """Return one place with stock somewhere in a kecamatan."""
+    properties = {"id": f"logistik-{number:02d}", "nama": name, "jenis": jenis, "kode_kecamatan": where.code}
+    return Feature({**properties, **stock(rng, jenis, scale)}, _place(rng, where))
+
+
+def stock(rng: np.random.Generator, jenis: str, scale: float) -> dict[str, Any]:
+    """Return status, opening hours and stock; `scale` 1 is a lumbung sosial, larger ones are always ready."""
     status = "siap" if scale > 1 else str(rng.choice(_STATUS))
     share = {"siap": 1.0, "terbatas": 0.3, "kosong": 0.0}[status]
-    stock = {k: int(rng.uniform(0.6, 1.1) * typical * scale * share) for k, typical in _STOCK}
-    properties = {
-        "id": f"logistik-{number:02d}", "nama": name, "jenis": jenis, "kode_kecamatan": where.code,
-        "status": status, "jam_buka": OPENING[jenis], **stock, "diperbarui": "2026-01-01T00:00:00Z",
+    items = {k: int(rng.uniform(0.6, 1.1) * typical * scale * share) for k, typical in _STOCK}
+    return {
+        "status": status, "jam_buka": OPENING[jenis], **items, "diperbarui": "2026-01-01T00:00:00Z",
         "keterangan": MARK,
     }  # fmt: skip
-    return Feature(properties, _place(rng, where))
 
 
 def _place(rng: np.random.Generator, region: Region) -> Point:
