@@ -289,9 +289,9 @@ def undo(app: App, id_: str, decision: int | None, rule_: int | None, reason: st
 def history(app: App, id_: str) -> None:
     """Show who decided what, when and why: rules and decisions, also those taken back."""
     app.catalog.reconciliations.get(id_)
-    rows = [rule_row(app, one) for one in app.catalog.decisions.rules(id_)]
-    rows += [decision_row(app, one) for one in app.catalog.decisions.list(id_)]
-    app.show(sorted(rows, key=lambda row: str(row["at"])), HISTORY)
+    rows = [(one.at, rule_row(app, one)) for one in app.catalog.decisions.rules(id_)]
+    rows += [(one.at, decision_row(app, one)) for one in app.catalog.decisions.list(id_)]
+    app.show([row for _, row in sorted(rows, key=lambda pair: pair[0])], HISTORY)
 
 
 @reconcile.command("export", cls=Command)
