@@ -28,13 +28,15 @@ import shapely
 from pyproj import Geod
 
 from analysis.lookup_cells import CellGrid
+from analysis.lookup_stretches import Stretches
 from analysis.ragged import Bools, Floats, Geometries, Ints, Ragged, Rows, mapped, spans
 from catalog.errors import NotFoundError
 from catalog.model import BBox, Scheme
 
-FORMAT = 2
+FORMAT = 3
 CELL = 0.05
 """Edge of a candidate cell in degrees."""
+_PAIRS = 100_000
 GEOD = Geod(ellps="WGS84")
 _A, _E2 = GEOD.a, GEOD.es
 _CACHED_VERTICES = 400_000
@@ -99,6 +101,12 @@ class DesaIndex:
     def grid(self) -> CellGrid | None:
         """Return the fine grid, when the index was built with one."""
         return CellGrid(self) if self.info.cells else None
+
+    @cached_property
+    def naming(self) -> tuple[Ints, pa.StringArray]:
+        """Return for each row the number of its name, and the names, each once."""
+        once = self.names.dictionary_encode()
+        return once.indices.to_numpy().astype(np.int64), once.dictionary
 
     @cached_property
     def writings(self) -> list[pa.Array]:
@@ -170,24 +178,25 @@ class DesaIndex:
         """Return geodesic metres from each point to the nearest border point of its row's polygon."""
         result = np.empty(len(rows))
         order = np.argsort(rows, kind="stable")  # neighbours in memory one after the other
-        total = np.cumsum(self.polygons.vertex_spans(rows[order])[1])
-        # so many pairs of point and vertex at once that the work stays in some tens of MB
-        cuts = np.searchsorted(total, np.arange(400_000, int(total[-1]) if len(total) else 0, 400_000))
+        total = np.cumsum(self._stretches.counts(rows[order]))
+        # so many pairs of point and stretch at once that the work stays in some tens of MB
+        cuts = np.searchsorted(total, np.arange(_PAIRS, int(total[-1]) if len(total) else 0, _PAIRS))
         for part in np.split(order, np.unique(cuts)):
             if len(part):
                 result[part] = self._border_distance(rows[part], lon[part], lat[part])
         return result
 
     def _border_distance(self, rows: Rows, lon: Floats, lat: Floats) -> Floats:
-        starts, lengths = self.polygons.vertex_spans(rows)
-        at, owner = spans(starts, lengths), np.repeat(np.arange(len(rows)), lengths)
         kx, ky = _metres_per_degree(_between(self.boxes[rows], lat))
-        vertex = self.polygons.coords.take(at, axis=0)
-        x = (vertex[:, 0] - lon[owner]) * kx[owner]
-        y = (vertex[:, 1] - lat[owner]) * ky[owner]
-        x, y = _nearest_on_segments(x, y, self._ends.take(at))
+        owner, starts, lengths = self._stretches.near(rows, lon, lat, kx, ky)
+        at, owner = spans(starts, lengths), np.repeat(owner, lengths)
+        px, py, sx, sy = lon[owner], lat[owner], kx[owner], ky[owner]
+        this, ends = self.polygons.coords.take(at, axis=0), self._ends.take(at)
+        other = self.polygons.coords.take(np.where(ends, at, at + 1), axis=0)
+        x, y = (this[:, 0] - px) * sx, (this[:, 1] - py) * sy
+        x, y = _nearest_on_segments(x, y, (other[:, 0] - px) * sx - x, (other[:, 1] - py) * sy - y)
         square = x * x + y * y
-        least = np.minimum.reduceat(square, np.cumsum(lengths) - lengths)
+        least = np.minimum.reduceat(square, np.searchsorted(owner, np.arange(len(rows))))
         hits = np.flatnonzero(square == least[owner])[::-1]
         nearest = np.empty(len(rows), np.int64)
         nearest[owner[hits]] = hits
@@ -195,22 +204,18 @@ class DesaIndex:
         return cast(Floats, np.asarray(metres))
 
     @cached_property
+    def _stretches(self) -> Stretches:
+        return Stretches.open(self.folder, self.polygons.coords)
+
+    @cached_property
     def _ends(self) -> Bools:
         return cast(Bools, mapped(self.folder / "ring_ends.npy"))
 
 
-def _nearest_on_segments(x: Floats, y: Floats, ends: Bools) -> tuple[Floats, Floats]:
-    """Return the point nearest to the origin on the segment that each vertex starts.
-
-    `ends` marks the last vertex of a ring: it starts no segment and stays.
-    """
-    dx, dy = np.empty_like(x), np.empty_like(y)
-    for d, values in ((dx, x), (dy, y)):
-        np.subtract(values[1:], values[:-1], out=d[:-1])
-        d[-1] = 0.0
-        d[ends] = 0.0
+def _nearest_on_segments(x: Floats, y: Floats, dx: Floats, dy: Floats) -> tuple[Floats, Floats]:
+    """Return the point nearest to the origin on the segments from (x, y) to (x + dx, y + dy)."""
     length2 = dx * dx + dy * dy
-    length2[length2 == 0.0] = 1.0
+    length2[length2 == 0.0] = 1.0  # a point: stays where it is
     t = np.minimum(np.maximum(-(x * dx + y * dy) / length2, 0.0), 1.0)
     return x + t * dx, y + t * dy
 

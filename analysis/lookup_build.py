@@ -17,6 +17,7 @@ from pyproj import Transformer
 
 from analysis.lookup import CELL, FORMAT, DesaIndex, IndexInfo, describe
 from analysis.lookup_cells import write_cells
+from analysis.lookup_stretches import write_stretches
 from analysis.ragged import Floats, Geometries, Ints, Ragged, spans
 from catalog.codes import parse
 from catalog.errors import RecordError
@@ -147,6 +148,7 @@ def _sorted(codes: list[str], names: list[str], polygons: Ragged) -> tuple[list[
 def _write(folder: Path, codes: list[str], names: list[str], polygons: Ragged) -> IndexInfo:
     polygons.save(folder)
     np.save(folder / "ring_ends.npy", polygons.ring_ends())
+    write_stretches(folder, polygons)
     boxes, areas, points = _measured(polygons)
     for name, array in (("boxes", boxes), ("areas", areas), ("points", points)):
         np.save(folder / f"{name}.npy", array)

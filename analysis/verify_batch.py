@@ -23,10 +23,11 @@ from analysis.verify_coordinate import ALASAN, read_coordinate
 from catalog.errors import QueryError
 from catalog.model import Scheme
 
+_NAMED = pa.dictionary(pa.int32(), pa.string())
 RESULT = pa.schema(
     [
-        ("verdik", pa.dictionary(pa.int8(), pa.string())), ("kode_nyata", pa.string()),
-        ("nama_nyata", pa.string()), ("jarak_m", pa.float64()), ("menjadi", pa.string()),
+        ("verdik", pa.dictionary(pa.int8(), pa.string())), ("kode_nyata", _NAMED),
+        ("nama_nyata", _NAMED), ("jarak_m", pa.float64()), ("menjadi", pa.string()),
         ("alasan", pa.dictionary(pa.int8(), pa.string())), ("usulan_lon", pa.float64()),
         ("usulan_lat", pa.float64()),
     ]
@@ -203,15 +204,15 @@ class Verifier:
         work.jarak[i] = math.nan if jarak is None else jarak
 
     def _columns(self, places: _Places, work: _Work) -> list[pa.Array]:
-        actual = pa.array(work.actual, mask=work.actual < 0)
+        name_of, names = self._index.naming
         menjadi: list[str | None] = [None] * len(work.actual)
         for i, text in work.menjadi.items():
             menjadi[i] = text or None
         alasan = pa.array(places.alasan, mask=places.alasan < 0)
         return [
             pa.DictionaryArray.from_arrays(pa.array(work.verdik), pa.array(VERDIK)),
-            self._index.codes.take(actual),
-            self._index.names.take(actual),
+            _encoded(work.actual, self._index.codes),
+            _encoded(np.where(work.actual < 0, -1, name_of.take(work.actual)), names),
             _known(work.jarak),
             pa.array(menjadi, pa.string()) if work.menjadi else pa.nulls(len(menjadi), pa.string()),
             pa.DictionaryArray.from_arrays(alasan, pa.array(ALASAN)),
@@ -223,6 +224,16 @@ class Verifier:
 def verify_batch(batch: pa.RecordBatch, index: DesaIndex, **choices: Any) -> pa.RecordBatch:
     """Verify one batch; `choices` are those of `Verifier`, which is better kept for many batches."""
     return Verifier(index, **choices).verify(batch)
+
+
+def _encoded(numbers: Ints, values: pa.StringArray) -> pa.DictionaryArray:
+    """Return `values` (each once) by number, -1 for none; the dictionary has only those that occur."""
+    there = np.zeros(len(values) + 1, bool)
+    there[numbers] = True
+    used = np.flatnonzero(there[:-1])
+    position = (np.cumsum(there, dtype=np.int32) - 1).astype(np.int32)
+    indices = pa.array(position.take(numbers, mode="wrap"), mask=numbers < 0)
+    return pa.DictionaryArray.from_arrays(indices, values.take(pa.array(used)))
 
 
 def _known(values: Floats) -> pa.Array:

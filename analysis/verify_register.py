@@ -21,7 +21,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -31,11 +31,18 @@ import pyarrow.parquet as pq
 from analysis.lookup import DesaIndex
 from analysis.verify import TOLERANSI_M, VERDIK, Rujukan
 from analysis.verify_batch import Kolom, Verifier
+from analysis.verify_codes import kabkota_numbers
 from analysis.verify_csv import CsvBlocks, CsvOut
 from catalog.errors import PublishError, QueryError, RecordError
 from catalog.model import Scheme
 
 _ROWS = 250_000
+_GROUP = 1_000_000
+"""Rows of a row group up to which one process does it: memory, and work for all of them."""
+_BUFFER = 4 * 2**20
+_DICTIONARY = 8 * 2**20
+_PARTS = 2
+"""Version of how a register is cut and parts are written: those of another are not gone on with."""
 _ALL_POLYGONS = 10**9
 BARIS = "baris"
 """Column of the answer: number of the row in the register, from 1."""
@@ -122,7 +129,7 @@ def verify_register(
     job.verifier()  # choices that do not fit are told before any process starts
     _prepare(job)
     blocks = CsvBlocks(job.source, job.kolom.names()) if job.source.suffix.lower() == ".csv" else None
-    units = blocks.read() if blocks else _row_groups(job)
+    units = (_Unit(*block) for block in blocks.read()) if blocks else _row_groups(job)
     total = 0
     with _Answer(job) as answer:
         for count in _run(job, units, stop or (lambda: False)):
@@ -135,23 +142,34 @@ def verify_register(
         return answer.finish(blocks.unreadable if blocks else 0)
 
 
-type _Unit = tuple[int, int, pa.RecordBatch | None]
-"""Number of the part, rows before it, and its rows when they were read already (CSV)."""
+class _Unit(NamedTuple):
+    """Number of the part, rows before it, and its rows or the row group that holds them."""
+
+    number: int
+    before: int
+    rows: pa.RecordBatch | int
 
 
 def _row_groups(job: Tugas) -> Iterator[_Unit]:
+    """Yield the row groups, to be read by the processes; very large ones are read here, for all of them."""
     try:
-        file = pq.ParquetFile(job.source)
+        file = pq.ParquetFile(job.source, buffer_size=_BUFFER, pre_buffer=False)
     except (pa.ArrowException, OSError):
         raise RecordError("not a readable Parquet file", where=job.source.name) from None
     with file:
         for name in job.kolom.names():
             if name not in file.schema_arrow.names:
                 raise QueryError(f"there is no column {name!r}", where=name)
-        before = 0
-        for number in range(file.metadata.num_row_groups):
-            yield number, before, None
-            before += file.metadata.row_group(number).num_rows
+        number = before = 0
+        for group in range(file.metadata.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            if rows <= _GROUP:
+                yield _Unit(number, before, group)
+                number, before = number + 1, before + rows
+                continue
+            for batch in _batches(file, job, group):
+                yield _Unit(number, before, batch)
+                number, before = number + 1, before + batch.num_rows
 
 
 def _run(job: Tugas, units: Iterator[_Unit], stop: Callable[[], bool]) -> Iterator[int | None]:
@@ -161,11 +179,11 @@ def _run(job: Tugas, units: Iterator[_Unit], stop: Callable[[], bool]) -> Iterat
     waiting: set[Future[int]] = set()
     try:
         for unit in units:
-            done = _rows_done(job, unit[0])
+            done = _rows_done(job, unit.number)
             if done is not None:
                 yield done
                 continue
-            waiting.add(pool.submit(_part, job, *unit))
+            waiting.add(pool.submit(_part, job, unit))
             while len(waiting) >= 2 * workers:
                 finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 yield from (one.result() for one in finished)
@@ -191,20 +209,20 @@ def _start(job: Tugas) -> None:
     _verifier = job.verifier()
 
 
-def _part(job: Tugas, number: int, before: int, batch: pa.RecordBatch | None) -> int:
+def _part(job: Tugas, unit: _Unit) -> int:
     """Verify one part in a worker; no error carries a value of the register."""
     assert _verifier is not None  # noqa: S101 - set by _start in every worker
-    target = job.parts / f"{number:06}.arrow"
+    target = job.parts / f"{unit.number:06}.arrow"
     counts: Counter[tuple[str, str]] = Counter()
     rows = 0
     scratch = target.with_suffix(f".{os.getpid()}")
     try:
-        batches = [batch] if batch is not None else _batches(job, number)
+        batches = _row_group(job, unit.rows) if isinstance(unit.rows, int) else [unit.rows]
         writer: pa.RecordBatchWriter | None = None
         for one in batches:
             refuse_personal(one, job.kolom.keep)
-            answer = _numbered(_verifier.verify(one), before + rows)
-            writer = writer or pa.ipc.new_file(str(scratch), answer.schema, options=_LZ4)
+            answer = _numbered(_verifier.verify(one), unit.before + rows)
+            writer = writer or pa.ipc.new_stream(str(scratch), answer.schema, options=_LZ4)
             writer.write_batch(answer)
             counts += _counted(answer, job.kolom.kode)
             rows += one.num_rows
@@ -212,18 +230,21 @@ def _part(job: Tugas, number: int, before: int, batch: pa.RecordBatch | None) ->
             writer.close()
             os.replace(scratch, target)
     except pa.ArrowException as error:
-        where = f"{job.source.name}, part {number}"
+        where = f"{job.source.name}, part {unit.number}"
         raise RecordError(f"unreadable ({type(error).__name__})", where=where) from None
     finally:
         scratch.unlink(missing_ok=True)
-    _note(job, number, rows, counts)
+    _note(job, unit.number, rows, counts)
     return rows
 
 
-def _batches(job: Tugas, number: int) -> Iterator[pa.RecordBatch]:
+def _row_group(job: Tugas, group: int) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(job.source) as file:
-        names = job.kolom.names()
-        yield from file.iter_batches(_ROWS, row_groups=[number], columns=names, use_threads=False)
+        yield from _batches(file, job, group)
+
+
+def _batches(file: pq.ParquetFile, job: Tugas, group: int) -> Iterator[pa.RecordBatch]:
+    yield from file.iter_batches(_ROWS, row_groups=[group], columns=job.kolom.names(), use_threads=False)
 
 
 def refuse_personal(batch: pa.RecordBatch, keep: tuple[str, ...]) -> None:
@@ -244,12 +265,13 @@ def _numbered(answer: pa.RecordBatch, before: int) -> pa.RecordBatch:
 
 
 def _counted(answer: pa.RecordBatch, kode: str) -> Counter[tuple[str, str]]:
-    digits = pc.replace_substring(answer.column(kode).cast(pa.string()), ".", "")
-    known = pc.fill_null(pc.match_substring_regex(digits, "^[1-9][0-9]{9}$"), False)
-    kabkota = pc.if_else(known, pc.utf8_slice_codeunits(digits, 0, 4), "")
-    table = pa.table({"k": kabkota, "v": answer.column("verdik").dictionary_decode()})
-    grouped = table.group_by(["k", "v"], use_threads=False).aggregate([([], "count_all")]).to_pylist()
-    return Counter({(row["k"], row["v"]): row["count_all"] for row in grouped})
+    """Count rows per claimed kabupaten/kota and verdict."""
+    verdik = answer.column("verdik").indices.to_numpy().astype(np.int64)
+    kabkota = kabkota_numbers(answer.column(kode))
+    counts = np.bincount(kabkota * len(VERDIK) + verdik)
+    there = np.flatnonzero(counts)
+    named = ((str(n) if n else "", VERDIK[v]) for n, v in zip(*divmod(there, len(VERDIK)), strict=True))
+    return Counter(dict(zip(named, counts[there].tolist(), strict=True)))
 
 
 def _note(job: Tugas, number: int, rows: int, counts: Counter[tuple[str, str]]) -> None:
@@ -282,7 +304,7 @@ def _fingerprint(job: Tugas) -> str:
     rules = [sorted(job.rujukan.lama.items()), sorted(job.rujukan.alih.items())]
     choices = [rules, sorted(job.rujukan.tanpa_poligon), asdict(job.kolom), job.skema, job.vintage]
     index = (job.index / "index.json").read_text("utf-8")
-    whole = [stat.st_size, stat.st_mtime_ns, index, job.toleransi_m, choices]
+    whole = [_PARTS, stat.st_size, stat.st_mtime_ns, index, job.toleransi_m, choices]
     return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
 
 
@@ -314,10 +336,10 @@ class _Answer:
             self._next += 1
 
     def _append(self, part: Path) -> None:
-        with pa.OSFile(str(part)) as source, pa.ipc.open_file(source) as file:
+        with pa.OSFile(str(part)) as source, pa.ipc.open_stream(source) as file:
             self._writer = self._writer or _writer(self._job.out, self._scratch, file.schema)
-            for number in range(file.num_record_batches):
-                self._writer.write_batch(file.get_batch(number))
+            for batch in file:
+                self._writer.write_batch(batch)
 
     def finish(self, unreadable: int) -> Ringkasan:
         """Put the answer in place and throw the parts away; RecordError for a register without rows."""
@@ -337,7 +359,9 @@ def _writer(out: Path, scratch: Path, schema: pa.Schema) -> Any:
     if out.suffix.lower() == ".csv":
         return CsvOut(scratch, schema)
     texts = [f.name for f in schema if not (pa.types.is_floating(f.type) or pa.types.is_integer(f.type))]
-    return pq.ParquetWriter(scratch, schema, compression="zstd", use_dictionary=texts)
+    return pq.ParquetWriter(
+        scratch, schema, compression="zstd", use_dictionary=texts, dictionary_pagesize_limit=_DICTIONARY
+    )
 
 
 def write_summary(path: Path, summary: Ringkasan) -> None:
