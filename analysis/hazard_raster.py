@@ -8,7 +8,7 @@ is neither safe nor hit: `bagian_tanpa_data` says how much of a desa is not know
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import batched, pairwise
 from pathlib import Path
@@ -16,12 +16,11 @@ from typing import Literal
 
 import numpy as np
 import shapely
-from shapely.geometry.base import BaseGeometry
 
 from analysis.affected import Aggregates, Dampak, Terdampak, desa_of, roll_up
 from analysis.lookup import DesaIndex
 from analysis.ragged import Floats, Ints
-from analysis.raster_cells import Source, moved, opened
+from analysis.raster_cells import Cells, Source, moved, opened
 from catalog.errors import QueryError
 
 type Rule = Literal["tertinggi", "terbanyak"]
@@ -87,8 +86,8 @@ def affected_by_raster(
         rows = _below(index, source)
         for done, some in enumerate(batched(rows.tolist(), _BATCH, strict=False)):
             shapes = moved(index.polygons.shapes(np.array(some)), "EPSG:4326", source.wkt)
-            for row, shape in zip(some, shapes, strict=True):
-                share = _share(source, shape, float(index.areas[row]), starts)
+            for row, (cells, whole) in zip(some, source.each(shapes), strict=True):
+                share = _share(cells, whole, float(index.areas[row]), starts)
                 if share is None:
                     continue
                 if share.unknown >= 1 - _LEAST:
@@ -113,13 +112,10 @@ def _sizes(source: Source) -> tuple[float, float]:
     return east - west, north - south
 
 
-def _share(source: Source, shape: BaseGeometry, area: float, starts: Floats) -> _Share | None:
+def _share(found_cells: Iterable[Cells], whole: bool, area: float, starts: Floats) -> _Share | None:
     """Return the share of each class and of what is unknown; None when no cell lies below the desa."""
-    window, whole = source.window(shape.bounds)
-    if window is None:
-        return None
     found, known, covered, most = np.zeros(len(starts)), 0.0, 0.0, -np.inf
-    for cells in source.cells(shape, window):
+    for cells in found_cells:
         good = np.isfinite(cells.values)
         covered += float(cells.area.sum())
         known += float(cells.area[good].sum())

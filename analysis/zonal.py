@@ -16,7 +16,7 @@ import pyarrow as pa
 from shapely.geometry.base import BaseGeometry
 
 from analysis.ragged import Floats
-from analysis.raster_cells import Cells, Source, moved, opened
+from analysis.raster_cells import Cells, moved, opened
 from catalog.errors import QueryError
 
 _BATCH = 256
@@ -72,20 +72,19 @@ def zonal(
     with opened(raster, band) as source:
         for some in batched(zones, _BATCH, strict=False):
             shapes = moved([zone.geometry for zone in some], crs, source.wkt)
-            for zone, geometry in zip(some, shapes, strict=True):
-                yield _one(zone.code, geometry, source, breaks)
+            found = source.each(shapes, areas=False)
+            for zone, shape, (cells, _) in zip(some, shapes, found, strict=True):
+                yield _one(zone.code, shape.area / source.cell_size, cells, breaks)
 
 
-def _one(code: str, geometry: BaseGeometry, source: Source, breaks: Sequence[float]) -> ZoneStatistics:
-    if geometry.is_empty or not geometry.area:
-        return _nothing(code, breaks)
-    window, _ = source.window(geometry.bounds)
+def _one(code: str, size: float, found: Iterable[Cells], breaks: Sequence[float]) -> ZoneStatistics:
+    """Add up the cells of a polygon that is as large as `size` of them."""
     sums = _Sums(breaks)
-    for cells in source.cells(geometry, window, areas=False) if window else ():
+    for cells in found:
         sums.add(cells)
     if not sums.cells:
         return _nothing(code, breaks)
-    missing = 1 - sums.cells / (geometry.area / source.cell_size)
+    missing = 1 - sums.cells / size
     return ZoneStatistics(
         code,
         sums.cells,
