@@ -15,12 +15,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pmtiles.tile import Compression, deserialize_directory, deserialize_header, zxy_to_tileid
+from pmtiles.tile import (
+    Compression,
+    MagicNumberNotFound,
+    SpecVersionUnsupported,
+    deserialize_directory,
+    deserialize_header,
+    zxy_to_tileid,
+)
 
 from catalog.errors import PublishError
 from catalog.model import BBox
 
 _HEADER = 127
+_UNREADABLE = (OSError, ValueError, IndexError, EOFError, MagicNumberNotFound, SpecVersionUnsupported)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,7 @@ class Archive:
             with path.open("rb") as file:
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ, trackfd=False)
             self.header: Mapping[str, Any] = deserialize_header(self._map[:_HEADER])
-        except (OSError, ValueError, IndexError) as error:
+        except _UNREADABLE as error:
             raise PublishError(f"the tile archive can not be read: {error}", where=path.name) from error
         if self.header["tile_compression"] != Compression.GZIP:
             raise PublishError("the tile archive's tiles are not gzipped", where=path.name)

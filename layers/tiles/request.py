@@ -113,7 +113,7 @@ def _mended(shapes: Geometries, dimensions: npt.NDArray[Any]) -> Geometries:
     shapes = shapes.copy()
     for index in broken:
         parts = shapely.get_parts(shapely.get_parts(shapely.make_valid(shapes[index])))
-        shapes[index] = shapely.multipolygons([p for p in parts if shapely.get_dimensions(p) == 2])
+        shapes[index] = shapely.MultiPolygon([p for p in parts if p.geom_type == "Polygon"])
     return shapes
 
 
