@@ -29,7 +29,7 @@ from ogc_server.errors import ParameterError
 from ogc_server.raster_formats import (
     COVJSON_OFFER,
     CSV_TABLE_OFFER,
-    Place,
+    Places,
     grid_coverage,
     parameters,
     points_coverage,
@@ -51,7 +51,7 @@ CSV_MEDIA = "text/csv; charset=utf-8"
 def position(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     """Answer `/collections/{id}/position`."""
     layer, crs, bands, shape = _asked(service, snapshot, ask)
-    places: list[Place] = [(float(x), float(y)) for x, y in shapely.get_coordinates(shape)]
+    places = shapely.get_coordinates(shape)
     if len(places) > MOST_PLACES:
         raise ParameterError("query.places", "coords", most=MOST_PLACES)
     tag = layer.tag(ask)
@@ -99,11 +99,11 @@ def _asked(
     return layer, crs, bands, shape
 
 
-def _sample(layer: RasterLayer, crs: Crs, bands: tuple[Band, ...], places: list[Place]) -> Values:
+def _sample(layer: RasterLayer, crs: Crs, bands: tuple[Band, ...], places: Places) -> Values:
     """Return (bands, places): the value of the cell that each place lies in, masked beside the raster."""
     whole = layer.grid()
     found = np.ma.masked_all((len(bands), len(places)), dtype=bands[0].dtype)
-    moved = transform_coordinates(np.array(places), crs.code, layer.crs.code)
+    moved = transform_coordinates(places, crs.code, layer.crs.code)
     cells = [whole.cells((x, y, x, y)) if np.isfinite([x, y]).all() else None for x, y in moved]
     if not any(cells):
         raise OutsideError("query.beside", "coords", value=shown(layer.extent(crs, "crs")))
@@ -130,8 +130,8 @@ def _cells_table(
     values: Values, grid: Grid, covered: npt.NDArray[np.float64], bands: tuple[Band, ...]
 ) -> bytes:
     rows, columns = np.nonzero(covered)
-    places = list(zip(grid.xs()[columns].tolist(), grid.ys()[rows].tolist(), strict=True))
-    parts = np.round(covered[rows, columns], 6).tolist()
+    places = np.column_stack([grid.xs()[columns], grid.ys()[rows]])
+    parts = np.round(covered[rows, columns], 6)
     return table([band.name for band in bands], places, values[:, rows, columns], {"bagian_sel": parts})
 
 

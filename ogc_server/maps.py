@@ -116,10 +116,11 @@ def map_tile(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     style = style_of(layer)
     tag = layer.tag(ask, style)
     ask.check(tag, layer.cache)
-    if _touches(layer, crs, box):
-        body = _draw(layer, style, over(crs.code, box, TILE, TILE), ask)
-    else:
-        body = empty_png(TILE, TILE)
+    body = service.map_tiles.get(tag)
+    if body is None:
+        empty = not _touches(layer, crs, box)
+        body = empty_png(TILE, TILE) if empty else _draw(layer, style, over(crs.code, box, TILE, TILE), ask)
+        service.map_tiles.put(tag, body)
     return Answer(body, PNG, tag=tag, cache=layer.cache, headers={"Content-Crs": f"<{crs.uri}>"})
 
 

@@ -6,14 +6,16 @@ CoverageJSON 1.0 (OGC 21-069r2): cells without data are null; axes are named x a
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
+import pyarrow as pa
+import pyarrow.csv as pacsv
 import rasterio
 import rasterio.shutil
 from rasterio.crs import CRS
@@ -33,8 +35,8 @@ TIFF_OFFER = Offer("tif", TIFF, ("image/geotiff", "application/geotiff"))
 COVJSON_OFFER = Offer("covjson", COVJSON, ("application/json",))
 CSV_TABLE_OFFER = Offer("csv", CSV)
 _BLOCK = 512
-type Place = tuple[float, float]
-"""x, y of the middle of a cell, or of a point asked for."""
+type Places = npt.NDArray[np.float64]
+"""(n, 2): x, y of the middle of cells, or of the points asked for."""
 
 
 def geotiff(values: Values, grid: Grid, bands: Sequence[Band], nodata: float | None) -> bytes:
@@ -107,7 +109,7 @@ def grid_coverage(
 
 def points_coverage(
     values: Values,
-    places: Sequence[Place],
+    places: Places,
     crs: Crs,
     bands: Sequence[Band],
     title: Mapping[str, str],
@@ -115,7 +117,9 @@ def points_coverage(
     """Return values at places (x, y) as CoverageJSON: one point, or many. `values` is (bands, places)."""
     one = len(places) == 1
     if one:
-        axes: dict[str, Any] = {name: {"values": [at]} for name, at in zip("xy", places[0], strict=True)}
+        axes: dict[str, Any] = {
+            name: {"values": [at]} for name, at in zip("xy", places[0].tolist(), strict=True)
+        }
     else:
         axes = {
             "composite": {
@@ -157,17 +161,16 @@ def dumps(doc: Any) -> bytes:
 
 
 def table(
-    columns: Sequence[str],
-    places: Sequence[Place],
-    values: Values,
-    more: Mapping[str, Sequence[Any]],
+    names: Sequence[str], places: Places, values: Values, more: Mapping[str, npt.NDArray[np.float64]]
 ) -> bytes:
-    """Return a CSV of x, y, one column per band and the columns `more`; no value is an empty field."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(["x", "y", *columns, *more])
-    rows = values.T.tolist() if len(columns) else []
-    for number, ((x, y), row) in enumerate(zip(places, rows, strict=True)):
-        cells = ["" if one is None else one for one in row]
-        writer.writerow([repr(x), repr(y), *cells, *(column[number] for column in more.values())])
-    return out.getvalue().encode()
+    """Return a CSV of x, y, one column per band and the columns `more`; no value is an empty field.
+
+    `places` is (rows, 2), `values` (bands, rows).
+    """
+    columns: dict[str, pa.Array] = {"x": pa.array(places[:, 0]), "y": pa.array(places[:, 1])}
+    for name, band in zip(names, values, strict=True):
+        columns[name] = pa.array(band.data, mask=np.ma.getmaskarray(band))
+    columns |= {name: pa.array(column) for name, column in more.items()}
+    out = io.BytesIO()
+    pacsv.write_csv(pa.table(columns), out)
+    return out.getvalue()

@@ -20,12 +20,15 @@ from ogc_server.geoapi import GeoApi
 from ogc_server.live import Live
 from ogc_server.negotiation import HTML
 from ogc_server.processes.desk import Desk
+from ogc_server.raster_memory import TileMemory
 from ogc_server.readers import Readers
 from ogc_server.snapshot import Snapshot
 from ogc_server.tiles_desk import TileDesk
 
 HTML_MEDIA = f"{HTML}; charset=utf-8"
 _APIS = 8
+_WAIT_SECONDS = 10.0
+"""How long a request waits for the very first index: longer, and waiting requests would fill the threads."""
 
 
 @dataclass(slots=True)
@@ -41,12 +44,14 @@ class Service:
     shared_desk: Desk | None = None
     tile_desk: TileDesk | None = None
     raster_pool: RasterPool | None = None
+    map_tiles: TileMemory = field(default_factory=TileMemory)
     region_lists: dict[tuple[str, int], list[Any]] = field(default_factory=dict)
+    places: tuple[Any, Any] | None = None
 
     def desk(self) -> Desk:
         """Return what the processes of this server share."""
         if self.shared_desk is None:  # two made at once do no harm, one is dropped
-            self.shared_desk = Desk(self.settings, self.catalog, self.readers)
+            self.shared_desk = Desk(self.settings, self.catalog, self.readers, wait_seconds=_WAIT_SECONDS)
         return self.shared_desk
 
     def rasters(self) -> RasterPool:

@@ -174,7 +174,12 @@ def test_another_crs_shows_the_cell_below_each_place(
 def test_places_beside_the_raster_or_beyond_its_crs_have_no_values(
     classes: VersionInfo, pool: RasterPool
 ) -> None:
-    for box in ((10, 10, 11, 11), (-180, -90, 180, 90), (-75, 40, -74, 41)):
+    boxes: list[tuple[float, float, float, float]] = [
+        (10, 10, 11, 11),
+        (-180, -90, 180, 90),
+        (-75, 40, -74, 41),
+    ]
+    for box in boxes:
         found = read_grid(pool, classes, [1], over("OGC:CRS84", box, 8, 8))
         assert found.shape == (1, 8, 8)
         if box[2] != 180:

@@ -111,7 +111,7 @@ def polygons() -> st.SearchStrategy[Any]:
     )  # fmt: skip
 
 
-@SLOW
+@settings(SLOW, max_examples=12)
 @given(polygons())
 def test_an_area_has_the_cells_that_exactextract_covers(
     client: httpx.Client, files: Path, shape: Any

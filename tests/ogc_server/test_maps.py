@@ -80,7 +80,7 @@ def test_any_box_in_any_crs_shows_what_lies_there(client: httpx.Client, data: st
     to = Transformer.from_crs("OGC:CRS84", crs, always_xy=True)
     box = to.transform_bounds(west, south, west + wide, south + high)
     given_box = (box[1], box[0], box[3], box[2]) if crs == "EPSG:4326" else box
-    asked = {
+    asked: dict[str, str | int] = {
         "bbox": ",".join(f"{one:.9f}" for one in given_box),
         "bbox-crs": crs,
         "crs": crs,
@@ -108,7 +108,12 @@ def test_any_box_in_any_crs_shows_what_lies_there(client: httpx.Client, data: st
 
 def test_axis_order_follows_the_crs(client: httpx.Client) -> None:
     plain = client.get(MAP, params={"bbox": "107,-6.9,107.2,-6.7", "width": 50, "height": 50})
-    latitude_first = {"bbox": "-6.9,107,-6.7,107.2", "bbox-crs": "EPSG:4326", "width": 50, "height": 50}
+    latitude_first: dict[str, str | int] = {
+        "bbox": "-6.9,107,-6.7,107.2",
+        "bbox-crs": "EPSG:4326",
+        "width": 50,
+        "height": 50,
+    }
     assert (picture(client.get(MAP, params=latitude_first)) == picture(plain)).all()
     answer = client.get(MAP, params={**latitude_first, "crs": "EPSG:4326"})
     assert answer.headers["content-bbox"] == "-6.9,107,-6.7,107.2"
