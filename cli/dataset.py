@@ -8,8 +8,10 @@ import click
 import yaml
 
 from catalog.datasets import Dataset
+from catalog.errors import QueryError
 from catalog.search import SearchQuery
 from cli.app import App, Command, Group, json_option, pass_app
+from harvesters.privacy.texts import redact, without_numbers
 
 _COLUMNS = ("id", "title", "kind", "produsen_data", "version", "count", "updated_at")
 
@@ -129,6 +131,7 @@ def edit(app: App, dataset_id: str, changes: tuple[str, ...], note: str) -> None
     pairs = dict(change.partition("=")[::2] for change in changes)
     if any("=" not in change for change in changes):
         raise click.UsageError("FIELD=VALUE")
+    _refuse_persons(app, {**pairs, "note": note})
     kept = {name: yaml.safe_load(value) for name, value in pairs.items() if value}
     cleared = [name for name, value in pairs.items() if not value]
     if kept:
@@ -136,6 +139,14 @@ def edit(app: App, dataset_id: str, changes: tuple[str, ...], note: str) -> None
     if cleared:
         app.catalog.datasets.clear_overlay(dataset_id, cleared, by=app.by)
     app.say("cli.dataset.edited", id=dataset_id, fields=", ".join(pairs))
+
+
+def _refuse_persons(app: App, said: dict[str, str]) -> None:
+    """A steward's words are published as well; the contact of an office may have a phone."""
+    for name, words in said.items():
+        mask = without_numbers if name.startswith("contact") else redact
+        if mask(words) != words or redact(name) != name:
+            raise QueryError(app.text("cli.dataset.personal"), where=redact(name))
 
 
 COMMANDS = [dataset]

@@ -20,7 +20,7 @@ from tests.ogc_server.test_processes import HERE, LAYERS, fill
 from tests.ogc_server.world import World, make_settings, open_world
 from tests.privacy.watch import NAMES, NIK, PLANTED, persons, plain
 
-ROWS = {
+ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "agregasi": ("data", {"kode": "32.03.01.2001"}),
     "rekonsiliasi": ("a", {"kode": "32.03.01.2001", "jiwa": 3}),
     "alokasi-bantuan": ("kebutuhan", {"kode": "32.03.01.2001", "item": "b", "jumlah": 3}),
