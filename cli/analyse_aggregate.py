@@ -12,7 +12,7 @@ from analysis.disclosure import Disclosure
 from analysis.result import table_result
 from catalog.codes import LEVELS
 from catalog.model import Access
-from cli.analyse_boundaries import place_options, places
+from cli.analyse_boundaries import boundary_index, place_options, places
 from cli.analyse_out import Origin, Taking, give, region_of, taking_options
 from cli.analyse_read import SCHEMES
 from cli.app import App, Command, json_option, pass_app
@@ -23,6 +23,9 @@ _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 @click.command("aggregate", cls=Command)
 @click.argument("register", type=_FILE)
 @click.option("--code", default="kode", show_default=True)
+@click.option("--lon")
+@click.option("--lat")
+@click.option("--h3", "cells", multiple=True, type=int)
 @click.option("--scheme", type=SCHEMES, default="kemendagri", show_default=True)
 @click.option("--by", multiple=True)
 @click.option("--slice", "part")
@@ -39,9 +42,10 @@ _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 def aggregate_command(app: App, /, register: Path, taking: Taking, **given: Any) -> None:
     """Count a register per region; small cells stay hidden."""
     taking.check(app)
+    by_place = bool(given["lon"] or given["lat"] or given["cells"])
     question = Question(
-        given["code"], given["by"], given["part"], given["weight"], given["scheme"],
-        given["levels"] or LEVELS,
+        "" if by_place else given["code"], given["by"], given["part"], given["weight"], given["scheme"],
+        given["levels"] or LEVELS, given["lon"], given["lat"], given["cells"],
     )  # fmt: skip
     found = aggregate(
         register,
@@ -49,8 +53,20 @@ def aggregate_command(app: App, /, register: Path, taking: Taking, **given: Any)
         access=given["access"],
         disclosure=Disclosure(given["threshold"], rounding=given["rounding"]),
         unprotected=given["unprotected"],
+        index=boundary_index(app, given) if by_place and given["boundaries"] else None,
     )
-    kept = ("by", "part", "weight", "scheme", "levels", "access", "threshold", "rounding", "unprotected")
+    kept = (
+        "by",
+        "part",
+        "weight",
+        "scheme",
+        "levels",
+        "access",
+        "threshold",
+        "rounding",
+        "unprotected",
+        "cells",
+    )
     origin = Origin(
         "satudata analyse aggregate",
         [str(register), *([given["boundaries"]] if given["boundaries"] else [])],
@@ -58,6 +74,7 @@ def aggregate_command(app: App, /, register: Path, taking: Taking, **given: Any)
         region_of(given["scheme"], given["boundary_vintage"]),
         given["access"],
     )
-    where = places(app, given, found.table["kode"].to_pylist())
+    codes = found.table["kode"].to_pylist()
+    where = found.geometries() if found.cells else places(app, given, codes)
     give(app, table_result(found.table, where), found.table.column_names, taking, origin)
     app.say("cli.analyse.aggregate.done", rows=found.rows, hidden=found.suppressed, lost=found.without_region)

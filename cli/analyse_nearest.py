@@ -8,9 +8,11 @@ from pathlib import Path
 import click
 
 from analysis.inputs import facilities_of, geometry_of
-from analysis.nearest import Asal, FacilityIndex, origins_of_codes, origins_of_geometry
+from analysis.nearest import Asal, FacilityIndex, Finder, origins_of_codes, origins_of_geometry
+from analysis.nearest_road import RoadFinder
 from analysis.places import points_of
 from analysis.result import table_result
+from analysis.roads_read import roads_of
 from catalog.errors import QueryError
 from cli.analyse_boundaries import boundary_index, reader_of
 from cli.analyse_out import Origin, Taking, give, taking_options
@@ -18,7 +20,7 @@ from cli.analyse_read import geojson_file, numbers
 from cli.app import App, Command, json_option, pass_app
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
-SHOWN = ("asal", "urutan", "jarak_m", "jarak", "id", "nama", "jenis", "status")
+SHOWN = ("asal", "urutan", "jarak_m", "jarak_jenis", "waktu_menit", "id", "nama", "jenis", "status")
 
 
 @click.command("nearest", cls=Command)
@@ -29,6 +31,9 @@ SHOWN = ("asal", "urutan", "jarak_m", "jarak", "id", "nama", "jenis", "status")
 @click.option("--area", type=_FILE)
 @click.option("--desa", multiple=True)
 @click.option("--boundaries", metavar="DATASET|FILE.parquet")
+@click.option("--roads", metavar="DATASET")
+@click.option("--speed", default="")
+@click.option("--oneway", default="")
 @taking_options
 @json_option
 @pass_app
@@ -41,14 +46,21 @@ def nearest_command(
     area: Path | None,
     desa: tuple[str, ...],
     boundaries: str | None,
+    roads: str | None,
+    speed: str,
+    oneway: str,
     taking: Taking,
 ) -> None:
     """List the k nearest facilities to a point, an area or desa."""
     taking.check(app)
     origins = _origins(app, point, area, desa, boundaries)
-    answers = FacilityIndex(facilities_of(reader_of(app, facilities))).nearest(origins, k=k, jenis=kinds)
+    known = FacilityIndex(facilities_of(reader_of(app, facilities)))
+    finder: Finder = known
+    if roads:
+        finder = RoadFinder(known, roads_of(reader_of(app, roads), speed, oneway))
+    answers = finder.nearest(origins, k=k, jenis=kinds)
     rows = [one.as_dict() for found in answers for one in found]
-    used = [facilities, *([boundaries] if boundaries else []), *([str(area)] if area else [])]
+    used = [name for name in (facilities, boundaries, str(area) if area else "", roads) if name]
     # a point may be somebody's house: it is not told
     origin = Origin("satudata analyse nearest", used, {"k": k, "jenis": kinds, "desa": desa})
     give(app, table_result(rows, points_of(rows)), SHOWN, taking, origin)

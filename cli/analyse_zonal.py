@@ -16,14 +16,14 @@ import shapely.geometry
 
 from analysis.result import form_of, table_result
 from analysis.zonal import Zone, zonal, zonal_table
-from catalog.errors import NotFoundError, QueryError
+from catalog.errors import QueryError
 from cli.analyse_boundaries import reader_of
 from cli.analyse_out import Origin, Taking, give, taking_options
+from cli.analyse_raster import raster_of
 from cli.analyse_read import SOURCE, demand
 from cli.app import App, Command, json_option, pass_app
 from layers.contract import Geometries
 from layers.crs import CRS84, transform
-from layers.raster import open_raster
 
 
 @click.command("zonal", cls=Command)
@@ -48,12 +48,7 @@ def zonal_command(
 ) -> None:
     """Sum a raster up per polygon."""
     taking.check(app)
-    path: Path | str = raster
-    if not Path(raster).is_file():
-        info = app.catalog.versions.current(raster)
-        if info is None or info.kind != "raster":
-            raise NotFoundError(raster, where="raster")
-        path = open_raster(info, app.settings.data_dir / "layers")
+    path = raster_of(app, raster)
     found, crs = _zones(app, zones, code, layer)
     shapes: dict[str, Any] = {}
     wanted = taking.publish is not None or (taking.out and form_of(taking.out) in ("geojson", "parquet"))

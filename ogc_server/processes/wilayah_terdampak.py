@@ -10,20 +10,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from analysis.affected import Dampak, affected_by_area, affected_by_earthquake
 from analysis.earthquake import Gempa
+from analysis.events import hazard_of_event
 from analysis.hazard_raster import affected_by_raster, thresholds_of
 from analysis.inputs import hazards_of
 from analysis.lookup import DesaIndex
 from analysis.places import places_of_codes
 from analysis.result import Result
 from analysis.shakemap import affected_by_shakemap, read_grid_xml
-from catalog.errors import NotFoundError, QueryError
+from catalog.errors import NotFoundError
 from ogc_server.errors import ParameterError
 from ogc_server.processes.definition import ROW, ROWS, Process, object_of
 from ogc_server.processes.desk import Bench
 from ogc_server.processes.inputs import GeoJson, Inputs
-
-_ONLY_A_PICTURE = "shakemap_hanya_gambar"
-_CANCELLED = "peringatan_dibatalkan"
 
 
 class GempaMasukan(BaseModel):
@@ -77,7 +75,7 @@ def wilayah_terdampak(bench: Bench, inputs: WilayahTerdampak) -> dict[str, Any]:
     if inputs.gempa is not None:
         quake = Gempa(**inputs.gempa.model_dump())
     elif inputs.kejadian is not None:
-        area, quake, notes = _event(_feature(bench, inputs, inputs.kejadian))
+        area, quake, notes = hazard_of_event(_feature(bench, inputs, inputs.kejadian))
     people = bench.desk.people(bench.snapshot)
     with bench.desk.desa(bench.snapshot, "area") as index:
         names = bench.desk.names(bench.snapshot, index)
@@ -131,22 +129,6 @@ def _feature(bench: Bench, inputs: WilayahTerdampak, event_id: str) -> Mapping[s
         return bench.desk.event(bench.snapshot, event_id, inputs.koleksi, inputs.versi)
     except NotFoundError as error:
         raise ParameterError("process.input.no-event", f"inputs.{error.where}") from None
-
-
-def _event(
-    feature: Mapping[str, Any],
-) -> tuple[Mapping[str, Any] | None, Gempa | None, tuple[str, ...]]:
-    """Return area or earthquake, and notes: of its shakemap BMKG publishes a picture only."""
-    said, geometry = feature.get("properties") or {}, feature.get("geometry") or {}
-    magnitude, depth = said.get("magnitudo"), said.get("kedalaman_km")
-    if geometry.get("type") == "Point" and magnitude is not None and depth is not None:
-        lon, lat = geometry["coordinates"][:2]
-        notes = (_ONLY_A_PICTURE,) if said.get("shakemap") else ()
-        return None, Gempa(float(lon), float(lat), float(magnitude), float(depth)), notes
-    if geometry.get("type") in {"Polygon", "MultiPolygon"}:
-        cancelled = str(said.get("jenis") or "").lower() == "cancel"
-        return feature, None, (_CANCELLED,) if cancelled else ()
-    raise QueryError("the event has neither an area nor magnitude and depth", where="kejadian")
 
 
 def _impact(found: Dampak) -> dict[str, Any]:
