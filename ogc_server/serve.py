@@ -39,6 +39,8 @@ def serve(settings: Settings, host: str = "127.0.0.1", port: int = 8000, workers
         forwarded_allow_ips=",".join(settings.server.trusted_proxies),
         timeout_graceful_shutdown=10,
         timeout_keep_alive=30,
+        # a worker that is still importing on a busy machine must not be killed for it, and again, and again
+        timeout_worker_healthcheck=60,
         h11_max_incomplete_event_size=65_536,
     )
 
