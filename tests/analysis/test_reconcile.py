@@ -191,6 +191,7 @@ def test_bps_2020_of_cianjur_meets_kemendagri_2025_through_the_crosswalk(shared_
             if r["kode_kemendagri"].startswith("32.03.") and r["kode_bps2020"]
         ]
     found = reconcile(_side(bps, "bps"), _side(dagri), moves=flipped(crosswalk))
+    assert found.counts == {Verdict.SAME: 351, Verdict.NAME: 2, Verdict.ONLY_A: 7, Verdict.ONLY_B: 7}
     sure = {(row.to_code, row.from_code) for row in crosswalk if row.quality != "weak"}
     joined = {(row.code_a, row.code_b) for row in found.rows if row.code_a and row.code_b}
     assert joined <= sure, "a weak row was taken as truth"
