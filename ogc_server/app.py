@@ -38,6 +38,7 @@ from ogc_server.negotiation import choose, language
 from ogc_server.parameters import positive, read, split_query
 from ogc_server.problems import problem
 from ogc_server.processes.runner import Runner
+from ogc_server.processes.warm import Warmer
 from ogc_server.readers import Readers
 from ogc_server.route import Route
 from ogc_server.service import ApiCache, Service
@@ -183,12 +184,15 @@ def create_app(
         follower = asyncio.create_task(live.follow(settings.server.reload_seconds))
         runner = Runner(settings, book, clock)
         runner.start()
+        warmer = Warmer(settings, live, dispatcher.service.desk())
+        warmer.start()
         try:
             yield
         finally:
             follower.cancel()
             with suppress(asyncio.CancelledError):
                 await follower
+            await asyncio.to_thread(warmer.stop)
             await asyncio.to_thread(runner.stop)
             dispatcher.pool.shutdown(wait=True)
             readers.close()

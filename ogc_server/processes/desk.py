@@ -1,5 +1,7 @@
 """What the processes work on, opened once per server process and renewed when a layer has a new version.
 
+A server renews it beside the requests (`warm`): they are answered from the old version meanwhile, and a
+request that comes before there is any waits a little, then is asked to come again.
 Only layers that anybody may see are ever opened: the answers are public.
 """
 
@@ -9,7 +11,7 @@ import fcntl
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -40,31 +42,31 @@ from layers.contract import LayerReader
 from layers.raster import open_raster
 from ogc_server.errors import ParameterError
 from ogc_server.processes.errors import NotConfiguredError
+from ogc_server.processes.held import Held
 from ogc_server.readers import Readers
 from ogc_server.snapshot import Snapshot
 
 type Use = Literal["point", "area"]
+_SETTING = {"point": "boundaries", "area": "boundaries"}
 _RULES = 16
+_LONG = 5000
+"""Desa whose index is made in less time than a process takes to start."""
 MAX_ROWS = 1_000_000
 
 
-@dataclass(slots=True)
-class _Held:
-    lock: threading.Lock
-    key: object = None
-    value: Any = None
-
-
 class Desk:
-    """Indexes and tables that requests share. Safe for threads."""
+    """Indexes and tables that requests share. Safe for threads; `wait_seconds` as `Held` has it."""
 
-    def __init__(self, settings: Settings, catalog: Catalog, readers: Readers) -> None:
+    def __init__(
+        self, settings: Settings, catalog: Catalog, readers: Readers, *, wait_seconds: float | None = None
+    ) -> None:
         self.settings = settings
         self.catalog = catalog
         self._readers = readers
         # one point is answered in microseconds and must not wait for a national overlay
-        uses = ("point", "area", "facilities", "people", "roads", "finder")
-        self._held = {name: _Held(threading.Lock()) for name in uses}
+        uses = ("point", "area", "facilities", "people", "roads")
+        self._held = {name: Held(wait_seconds) for name in uses}
+        self._finder: tuple[threading.Lock, list[RoadFinder]] = (threading.Lock(), [])
         self._rules: dict[tuple[object, ...], Rujukan] = {}
         self._names: tuple[object, Mapping[str, str]] = (None, {})
         self._vintages: dict[tuple[int, Scheme], frozenset[int]] = {}
@@ -80,30 +82,24 @@ class Desk:
     @contextmanager
     def desa(self, snapshot: Snapshot, use: Use) -> Iterator[DesaIndex]:
         """Yield the index of the boundaries; nobody else uses it meanwhile."""
-        info = self.layer(snapshot, "boundaries")
+        index = self._get(snapshot, use)
         with self._held[use].lock:
-            yield self._renewed(use, info, self._open_index)
+            yield index
 
     def facilities(self, snapshot: Snapshot) -> FacilityIndex:
         """Return the facilities in their tree."""
-        info = self.layer(snapshot, "facilities")
-        with self._held["facilities"].lock:
-            found: FacilityIndex = self._renewed(
-                "facilities", info, lambda reader: FacilityIndex(facilities_of(reader))
-            )
-            return found
+        found: FacilityIndex = self._get(snapshot, "facilities")
+        return found
 
     def people(self, snapshot: Snapshot) -> Aggregates | None:
         """Return published counts per desa; None when no such layer is configured."""
         if not self.settings.processes.people:
             return None
         try:
-            info = self.layer(snapshot, "people")
+            found: Aggregates = self._get(snapshot, "people")
         except NotConfiguredError:
             return None  # then they are unknown, and the answer says so
-        with self._held["people"].lock:
-            found: Aggregates = self._renewed("people", info, aggregates_of)
-            return found
+        return found
 
     def rules(
         self, snapshot: Snapshot, index: DesaIndex, skema: Scheme | None, vintage: int | None
@@ -165,18 +161,12 @@ class Desk:
         chosen = self.settings.processes
         if not chosen.roads:
             return facilities
-        info = self.layer(snapshot, "roads")
-        with self._held["roads"].lock:
-            network: RoadNetwork = self._renewed(
-                "roads", info, lambda reader: roads_of(reader, chosen.roads_speed, chosen.roads_oneway)
-            )
-        held = self._held["finder"]
-        with held.lock:
-            found: RoadFinder | None = held.value
-            if found is None or found.facilities is not facilities or found.network is not network:
-                found = RoadFinder(facilities, network, most_access_m=chosen.roads_reach_m)
-                held.value = found
-            return found
+        network: RoadNetwork = self._get(snapshot, "roads")
+        lock, kept = self._finder
+        with lock:
+            if not kept or kept[0].facilities is not facilities or kept[0].network is not network:
+                kept[:] = [RoadFinder(facilities, network, most_access_m=chosen.roads_reach_m)]
+            return kept[0]
 
     def event(
         self, snapshot: Snapshot, event_id: str, collection: str | None = None, version: int | None = None
@@ -227,20 +217,53 @@ class Desk:
             raise ParameterError("process.input.no-raster", f"inputs.{where}") from None
         return open_raster(info, self.settings.data_dir / "layers")
 
-    def _renewed(self, name: str, info: VersionInfo, make: Callable[[LayerReader], Any]) -> Any:
-        held = self._held[name]
-        key = (info.layer_id, info.version)
-        if held.key != key:
+    def warm(self, snapshot: Snapshot) -> None:
+        """Make ready what the newest versions need; what can not be made is told to who asks for it."""
+        for use, held in self._held.items():
+            if use == "roads" and not self.settings.processes.roads:
+                continue
+            with suppress(NotConfiguredError):
+                info = self.layer(snapshot, _SETTING.get(use, use))
+                held.renew((info.layer_id, info.version), self._maker(use, info))
+
+    def needs_index(self, snapshot: Snapshot) -> bool:
+        """Tell whether the newest boundaries have no index on the disk yet, and making it takes long."""
+        try:
+            info = self.layer(snapshot, "boundaries")
+        except NotConfiguredError:
+            return False
+        return info.count > _LONG and not (self._index_folder(info) / "index.json").is_file()
+
+    def _get(self, snapshot: Snapshot, use: str) -> Any:
+        info = self.layer(snapshot, _SETTING.get(use, use))
+        return self._held[use].get((info.layer_id, info.version), self._maker(use, info))
+
+    def _maker(self, use: str, info: VersionInfo) -> Callable[[], Any]:
+        def make() -> Any:
             with self._readers.lease(info) as reader:
-                held.value = make(reader)
-            held.key = key
-        return held.value
+                return self._made(use, reader)
+
+        return make
+
+    def _made(self, use: str, reader: LayerReader) -> Any:
+        chosen = self.settings.processes
+        match use:
+            case "facilities":
+                return FacilityIndex(facilities_of(reader))
+            case "people":
+                return aggregates_of(reader)
+            case "roads":
+                return roads_of(reader, chosen.roads_speed, chosen.roads_oneway)
+        return self._open_index(reader)
+
+    def _index_folder(self, info: VersionInfo) -> Path:
+        return self.settings.data_dir / "analysis" / f"{info.layer_id}-v{info.version}"
 
     def _open_index(self, reader: LayerReader) -> DesaIndex:
         chosen = self.settings.processes
         root = self.settings.data_dir / "analysis"
         root.mkdir(parents=True, exist_ok=True)
-        folder = root / f"{reader.info.layer_id}-v{reader.info.version}"  # a running process keeps its own
+        folder = self._index_folder(reader.info)  # a running process keeps its own
         with (root / f"{reader.info.layer_id}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # the workers of a server build it once
             columns = BoundaryColumns(chosen.boundary_code, chosen.boundary_name)

@@ -58,6 +58,13 @@ class NotConfiguredError(SatuDataError):
     http_status: ClassVar[int] = 503
 
 
+class NotReadyError(SatuDataError):
+    """The index of a layer is being made for the first time; the answer says when to come again."""
+
+    code: ClassVar[str] = "process-not-ready"
+    http_status: ClassVar[int] = 503
+
+
 class ProcessFailedError(SatuDataError):
     """A defect of ours. What was asked is never repeated, so only the kind of error is told."""
 

@@ -22,6 +22,7 @@ from catalog.errors import CancelledRunError, NotFoundError
 from catalog.jobs import OPEN, JobState
 from catalog.settings import Settings
 from catalog.store import Catalog
+from ogc_server.processes.handing import handed
 from ogc_server.processes.papers import Papers
 
 LOGGER = logging.getLogger(__name__)
@@ -109,15 +110,9 @@ class Runner:
         command = [sys.executable, "-m", "ogc_server.processes.worker"]
         child = subprocess.Popen(command, stdin=subprocess.PIPE)  # noqa: S603 - our own command
         self._children[job.id] = child
-        handed = {
-            "settings": self._settings.model_dump(mode="json"),
-            "config_dir": str(self._settings.config_dir),
-            "data_dir": str(self._settings.data_dir),
-            "job": job.id,
-        }
         if child.stdin is not None:
             with suppress(BrokenPipeError), child.stdin as pipe:  # _watch sees a child that died at once
-                pipe.write(json.dumps(handed).encode())
+                pipe.write(json.dumps(handed(self._settings, job=job.id)).encode())
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:

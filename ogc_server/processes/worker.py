@@ -10,7 +10,6 @@ import logging
 import os
 import sys
 import threading
-from pathlib import Path
 
 from catalog.errors import CancelledRunError, SatuDataError
 from catalog.settings import Settings
@@ -19,6 +18,7 @@ from layers.open import open_store
 from ogc_server.processes.desk import Bench, Desk
 from ogc_server.processes.errors import ProcessFailedError
 from ogc_server.processes.execute import reason_of, work_on
+from ogc_server.processes.handing import taken_over
 from ogc_server.processes.inputs import checked
 from ogc_server.processes.papers import Paper, Papers, sealed
 from ogc_server.processes.registry import find
@@ -103,9 +103,8 @@ def main() -> None:
     )
     for talkative in ("alembic", "pygeoapi"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
-    handed = json.load(sys.stdin)
-    folders = {name: Path(handed[name]) for name in ("config_dir", "data_dir")}
-    run(Settings(**handed["settings"], **folders), handed["job"])
+    said = json.load(sys.stdin)
+    run(taken_over(said), said["job"])
 
 
 if __name__ == "__main__":
