@@ -142,6 +142,18 @@ class TileSettings(Strict):
     threads: int = Field(default=2, ge=1, le=64, description="Threads of one build")
 
 
+class ViewerSettings(Strict):
+    """The map viewer."""
+
+    basemap: list[str] = Field(
+        default_factory=list, description="Collections drawn below all others; empty: the boundaries"
+    )
+    online_basemap: str = Field(
+        default="", description="XYZ address ({z} {x} {y}) of a basemap of others, such as BIG's; empty: none"
+    )
+    online_attribution: str = Field(default="", description="Whose basemap it is")
+
+
 class CkanSettings(Strict):
     """The CKAN that we keep in step; absent means none."""
 
@@ -162,6 +174,7 @@ class Settings(Strict):
     response: ResponseSettings = Field(default_factory=ResponseSettings)
     tiles: TileSettings = Field(default_factory=TileSettings)
     downloads: DownloadSettings = Field(default_factory=DownloadSettings)
+    viewer: ViewerSettings = Field(default_factory=ViewerSettings)
     ckan: CkanSettings | None = None
     config_dir: Path = Field(default=Path("config"), exclude=True)
     data_dir: Path = Field(default=Path("data"), exclude=True)

@@ -29,6 +29,13 @@ _PAGE_CSP = (
 )
 
 
+def page_policy(pictures: str) -> str:
+    """Return the policy of a page that may also show pictures of one other origin."""
+    return _PAGE_CSP.replace("img-src 'self'", f"img-src 'self' {pictures}").replace(
+        "connect-src 'self'", f"connect-src 'self' {pictures}"
+    )
+
+
 class Gate:
     """Sends answers. One per process; its cache of compressed bytes is shared by all requests."""
 

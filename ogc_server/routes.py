@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from catalog.model import LayerSchema
 from catalog.settings import ServerSettings
-from ogc_server import collection, downloads, front, health, items, records, schemas, server_downloads
+from ogc_server import (
+    collection,
+    downloads,
+    front,
+    health,
+    items,
+    places,
+    records,
+    schemas,
+    server_downloads,
+    viewer,
+)
 from ogc_server.ask import Ask
 from ogc_server.parameters import (
     COMMON,
@@ -60,6 +71,10 @@ def _download(_: ServerSettings) -> tuple[Param, ...]:
     return downloads.FILE_TABLE
 
 
+def _places(_: ServerSettings) -> tuple[Param, ...]:
+    return places.TABLE
+
+
 _C = "{collectionId}"
 
 _AT_C = ("collections", _C)
@@ -110,6 +125,8 @@ ROUTES = (
     ),
     *RASTER_ROUTES,
     *TILE_ROUTES,
+    Route(("peta",), viewer.viewer, viewer.OFFERS, _common, summary="viewer"),
+    Route(("places",), places.places, places.OFFERS, _places, summary="places"),
     Route(("processes",), processes.processes, processes.OFFERS, _common, summary="processes"),
     Route(("processes", "{processId}"), processes.process, processes.OFFERS, _common, summary="process"),
     Route(

@@ -1,0 +1,47 @@
+// What is at a place: attributes of features that are drawn there, and values of rasters.
+import { address, ask, element, layerOf, number, part, t } from "./setup.js";
+
+const attributes = (properties) => element("dl", {}, ...Object.entries(properties).flatMap(([name, value]) => [
+  element("dt", {}, name), element("dd", {}, value === null || value === undefined ? "—" : String(value))]));
+
+const rasterCard = async (known, { lng, lat }) => {
+  const answer = await ask(`/collections/${part(known.id)}/position`, { coords: `POINT(${lng.toFixed(6)} ${lat.toFixed(6)})`, f: "covjson" });
+  const rows = Object.values(answer.ranges ?? {}).map((range) => range.values[0]);
+  const text = rows.map((value) => (value === null ? t("inspect.nodata") : number(value, 4))).join(", ");
+  return element("article", {}, element("h3", {}, known.title), element("p", { class: "value" }, text));
+};
+
+const featureCard = async (known, fid, drawn) => {
+  let properties = drawn;
+  try {
+    properties = (await ask(`/collections/${part(known.id)}/items/${part(fid)}`, { f: "json" })).properties;
+  } catch { /* what the tile holds is shown then */ }
+  const page = address(`/collections/${part(known.id)}/items/${part(fid)}`, { f: "html", lang: document.documentElement.lang });
+  return element("article", { "data-feature": fid }, element("h3", {}, known.title), attributes(properties ?? {}), element("p", {}, element("a", { href: page }, t("inspect.page"))));
+};
+
+export const startInspect = (map, layers, openPanel) => {
+  const holder = document.getElementById("info-body");
+  let marker = null;
+  const inspect = async (point, lngLat) => {
+    const box = [[point.x - 4, point.y - 4], [point.x + 4, point.y + 4]];
+    const cards = [];
+    for (const one of layers.shown.filter((shown) => shown.visible)) {
+      const known = layerOf(one.id);
+      if (known.kind === "raster") { cards.push(rasterCard(known, lngLat).catch((error) => element("p", {}, `${known.title}: ${error.message}`))); continue; }
+      const names = layers.ids(one.id).filter((name) => map.getLayer(name));
+      const seen = new Map(map.queryRenderedFeatures(box, { layers: names }).map((feature) => [feature.properties.fid, feature]));
+      const owner = known.kind === "table" ? layerOf(Object.keys(one.style.sources)[0]) ?? known : known;
+      for (const [fid, feature] of [...seen].slice(0, 5)) if (fid !== undefined) cards.push(featureCard(owner, fid, feature.properties));
+    }
+    marker?.remove();
+    marker = new maplibregl.Marker({ color: "#b3191f" }).setLngLat(lngLat).addTo(map);
+    const place = element("p", { class: "coordinates" }, `${number(lngLat.lng, 5)}, ${number(lngLat.lat, 5)}`);
+    holder.replaceChildren(place, ...(cards.length ? await Promise.all(cards) : [element("p", {}, t("inspect.nothing"))]));
+    openPanel("info");
+  };
+  map.on("click", (event) => { if (!map.measuring) inspect(event.point, event.lngLat); });
+  const centre = () => { const lngLat = map.getCenter(); inspect(map.project(lngLat), lngLat); };
+  map.getCanvas().addEventListener("keydown", (event) => { if (event.key === "Enter" && !map.measuring) centre(); });
+  document.getElementById("inspect-centre").addEventListener("click", centre);
+};

@@ -1,0 +1,103 @@
+// The map viewer: puts the parts together.
+import { config, say, t } from "./setup.js";
+import { baseStyle, showOnline } from "./basemap.js";
+import { Layers } from "./layers.js";
+import { drawCatalogue, drawShown } from "./tree.js";
+import { startSearch } from "./search.js";
+import { startInspect } from "./inspect.js";
+import { startTable } from "./table.js";
+import { startMeasure } from "./measure.js";
+import { startTime } from "./time.js";
+import { startCompare } from "./compare.js";
+import { startPrint } from "./print.js";
+import * as permalink from "./permalink.js";
+
+const given = permalink.read();
+const [west, south, east, north] = config.bounds;
+const map = new maplibregl.Map({
+  container: "map",
+  style: baseStyle(),
+  ...(given.view ?? { bounds: [[west, south], [east, north]], fitBoundsOptions: { padding: 30 } }),
+  renderWorldCopies: false,
+  attributionControl: false,
+  canvasContextAttributes: { preserveDrawingBuffer: true },
+  locale: {
+    "NavigationControl.ZoomIn": t("map.zoom-in"), "NavigationControl.ZoomOut": t("map.zoom-out"),
+    "NavigationControl.ResetBearing": t("map.north"), "Map.Title": t("map.title"),
+  },
+});
+map.addControl(new maplibregl.NavigationControl(), "top-right");
+map.addControl(new maplibregl.ScaleControl({ unit: "metric" }), "bottom-right");
+map.addControl(new maplibregl.AttributionControl({ compact: true }), "bottom-right");
+map.getCanvas().setAttribute("aria-label", t("map.keys"));
+
+const TABS = ["layers", "info", "table", "tools"];
+let panel = "layers";
+let table = null;
+const openPanel = (name) => {
+  panel = name;
+  for (const one of TABS) {
+    document.getElementById(`panel-${one}`).hidden = one !== name;
+    const tab = document.getElementById(`tab-${one}`);
+    tab.setAttribute("aria-selected", String(one === name));
+    tab.tabIndex = one === name ? 0 : -1;
+  }
+  document.getElementById("side").dataset.open = "true";
+  document.getElementById("toggle-side").setAttribute("aria-expanded", "true");
+  if (name === "table") table?.refresh();
+};
+for (const one of TABS) {
+  const tab = document.getElementById(`tab-${one}`);
+  tab.addEventListener("click", () => openPanel(one));
+  tab.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    const next = TABS[(TABS.indexOf(one) + step + TABS.length) % TABS.length];
+    openPanel(next);
+    document.getElementById(`tab-${next}`).focus();
+  });
+}
+document.getElementById("toggle-side").addEventListener("click", () => {
+  const side = document.getElementById("side");
+  const open = side.dataset.open !== "true";
+  side.dataset.open = String(open);
+  document.getElementById("toggle-side").setAttribute("aria-expanded", String(open));
+  setTimeout(() => map.resize(), 50);
+});
+
+map.on("load", async () => {
+  const parts = {};
+  const save = () => permalink.write(map, layers, { time: parts.time?.value ?? "", compare: parts.compare?.value ?? "", panel: panel === "layers" ? "" : panel });
+  const layers = new Layers(map, () => {
+    drawShown(layers);
+    parts.time?.changed();
+    parts.compare?.choices();
+    table?.choices();
+    save();
+  });
+  drawCatalogue(layers);
+  startSearch(map);
+  startInspect(map, layers, openPanel);
+  startMeasure(map);
+  startPrint(map, layers);
+  table = startTable(map, layers);
+  parts.time = startTime(layers);
+  parts.compare = startCompare(map, layers);
+  const online = document.getElementById("online");
+  online?.addEventListener("change", () => showOnline(map, online.checked));
+  for (const one of [...(given.layers ?? config.basemap.slice(0, 1).map((id) => ({ id })))].reverse()) await layers.add(one.id, one);
+  drawShown(layers);
+  if (given.time) parts.time.value = given.time;
+  if (given.compare) parts.compare.value = given.compare;
+  if (given.panel && TABS.includes(given.panel)) openPanel(given.panel);
+  else if (window.innerWidth > 720) openPanel("layers");
+  map.on("moveend", save);
+  for (const id of ["time-at", "time-days", "compare-layer"]) document.getElementById(id).addEventListener("change", save);
+  for (const one of TABS) document.getElementById(`tab-${one}`).addEventListener("click", save);
+  document.getElementById("copy-link").addEventListener("click", async () => {
+    save();
+    try { await navigator.clipboard.writeText(location.href); say(t("link.copied")); } catch { say(location.href); }
+  });
+  map.once("idle", () => { document.getElementById("map").dataset.ready = "true"; });
+  window.viewer = { map, layers };
+});

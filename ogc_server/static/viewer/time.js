@@ -1,0 +1,42 @@
+// The time slider: layers with a time field show what happened in the days that end where the slider is.
+import { layerOf, t } from "./setup.js";
+
+const DAY = 86400000;
+const iso = (at, end) => new Date(at).toISOString().slice(0, 10) + (end ? "T23:59:59.999Z" : "T00:00:00.000Z");
+
+export const startTime = (layers) => {
+  const holder = document.getElementById("time");
+  const slider = document.getElementById("time-at");
+  const days = document.getElementById("time-days");
+  const label = document.getElementById("time-label");
+  let range = null;
+
+  const apply = () => {
+    if (!range) return;
+    const at = range[0] + Number(slider.value) * DAY;
+    const back = Number(days.value);
+    const all = Number(slider.value) === Number(slider.max) && !back;
+    layers.filterTime(back ? iso(at - (back - 1) * DAY, false) : null, all ? null : iso(at, true));
+    const shown = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeZone: "UTC" }).format(at);
+    label.textContent = all ? t("time.all") : back ? t("time.window", { days: back, date: shown }) : t("time.until", { date: shown });
+    slider.setAttribute("aria-valuetext", label.textContent);
+  };
+  slider.addEventListener("input", apply);
+  days.addEventListener("change", apply);
+  return {
+    changed() {
+      const spans = layers.shown.map((one) => layerOf(one.id)?.span).filter((span) => span?.[0] && span?.[1]);
+      holder.hidden = !spans.length;
+      if (!spans.length) { range = null; return; }
+      const first = Math.floor(Math.min(...spans.map(([start]) => Date.parse(start))) / DAY) * DAY;
+      const last = Math.floor(Math.max(...spans.map(([, end]) => Date.parse(end))) / DAY) * DAY;
+      if (range && range[0] === first && range[1] === last) return apply();
+      range = [first, last];
+      slider.max = Math.max(0, Math.round((last - first) / DAY));
+      slider.value = slider.max;
+      apply();
+    },
+    get value() { return range && (Number(slider.value) !== Number(slider.max) || Number(days.value)) ? `${slider.value}.${days.value}` : ""; },
+    set value(text) { const [at, back] = text.split("."); slider.value = at; if (back) days.value = back; apply(); },
+  };
+};

@@ -1,0 +1,92 @@
+// The list of layers: those on the map (order, opacity, legend), and the catalogue to choose from.
+import { ask, config, element, layerOf, part, say, t } from "./setup.js";
+
+const swatch = (entry) => element("span", { class: `swatch ${entry.shape ?? "fill"}`, style: `--colour:${entry.color}` });
+
+const legend = (one) =>
+  element("ul", { class: "legend" }, ...one.legend.map((entry) => element("li", {}, swatch(entry), " ", entry.label)));
+
+const shownLayer = (layers, one, position, last) => {
+  const known = layerOf(one.id);
+  const title = one.column ? `${known.title}: ${one.column}` : known.title;
+  const button = (key, sign, work, disabled = false) =>
+    element("button", { type: "button", class: "small", "aria-label": t(key, { title }), title: t(key, { title }), disabled, onclick: work }, sign);
+  return element(
+    "li", { "data-layer": one.id },
+    element("div", { class: "row" },
+      element("label", {},
+        element("input", { type: "checkbox", checked: one.visible, onchange: (event) => layers.set(one.id, { visible: event.target.checked }) }),
+        " ", title),
+      button("layer.up", "↑", () => layers.move(one.id, -1), position === 0),
+      button("layer.down", "↓", () => layers.move(one.id, 1), last),
+      button("layer.remove", "×", () => layers.remove(one.id))),
+    element("label", { class: "opacity" }, element("span", {}, t("layer.opacity")),
+      element("input", { type: "range", min: 0, max: 100, value: Math.round(one.opacity * 100), "aria-label": t("layer.opacity-of", { title }),
+        oninput: (event) => layers.set(one.id, { opacity: event.target.value / 100 }) })),
+    legend(one),
+  );
+};
+
+export const drawShown = (layers) => {
+  const holder = document.getElementById("shown-layers");
+  const focused = document.activeElement?.closest?.("[data-layer]")?.dataset.layer;
+  const kind = document.activeElement?.type;
+  if (kind === "range" && focused) return; // a slider in the hand is not taken away
+  holder.replaceChildren(...layers.shown.map((one, i) => shownLayer(layers, one, i, i === layers.shown.length - 1)));
+  document.getElementById("no-layers").hidden = layers.shown.length > 0;
+  for (const box of document.querySelectorAll("#catalogue input[type=checkbox]")) box.checked = Boolean(layers.get(box.value));
+};
+
+const columnsOf = async (id) => {
+  const schema = await ask(`/collections/${part(id)}/schema`, { f: "json" });
+  return Object.entries(schema.properties ?? {})
+    .filter(([name, one]) => ["number", "integer"].includes(one.type) && one["x-ogc-role"] !== "id" && name !== "id")
+    .map(([name, one]) => [name, one.title ?? name]);
+};
+
+const chooseTable = async (layers, one, item) => {
+  try {
+    const columns = await columnsOf(one.id);
+    if (!columns.length) return say(t("layer.no-columns"));
+    const select = element("select", { "aria-label": t("layer.column"), onchange: async (event) => {
+      layers.remove(one.id);
+      if (event.target.value) await layers.add(one.id, { column: event.target.value });
+    } }, element("option", { value: "" }, t("layer.column")), ...columns.map(([name, title]) => element("option", { value: name }, title)));
+    item.querySelector("select")?.remove();
+    item.append(select);
+    select.focus();
+  } catch (error) { say(error.message); }
+};
+
+const catalogueItem = (layers, one) => {
+  const item = element("li", {});
+  const box = element("input", { type: "checkbox", value: one.id, onchange: async (event) => {
+    if (!event.target.checked) { item.querySelector("select")?.remove(); return layers.remove(one.id); }
+    if (one.kind === "table") await chooseTable(layers, one, item);
+    else await layers.add(one.id);
+  } });
+  item.append(element("label", {}, box, " ", one.title, one.kind === "feature" ? null : element("small", {}, ` (${t(`kind.${one.kind}`)})`)));
+  return item;
+};
+
+export const drawCatalogue = (layers) => {
+  const mapped = config.layers.filter((one) => one.kind !== "table" || (one.codes && config.basemap.length));
+  const groups = Map.groupBy ? Map.groupBy(mapped, (one) => one.group) : mapped.reduce((all, one) => all.set(one.group, [...(all.get(one.group) ?? []), one]), new Map());
+  const holder = document.getElementById("catalogue");
+  const parts = [...groups].map(([name, members]) =>
+    element("details", { open: groups.size < 4 }, element("summary", {}, name), element("ul", {}, ...members.map((one) => catalogueItem(layers, one)))));
+  holder.replaceChildren(...parts);
+  const filter = document.getElementById("catalogue-filter");
+  filter.addEventListener("input", () => {
+    const wanted = filter.value.trim().toLowerCase();
+    for (const group of holder.querySelectorAll("details")) {
+      let any = false;
+      for (const item of group.querySelectorAll("li")) {
+        item.hidden = Boolean(wanted) && !item.textContent.toLowerCase().includes(wanted);
+        any ||= !item.hidden;
+      }
+      group.hidden = !any;
+      if (wanted) group.open = any;
+    }
+  });
+};
