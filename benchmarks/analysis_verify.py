@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import resource
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -20,13 +21,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 
+from analysis import verify_register
 from analysis.affected import Bahaya, affected_by_area
 from analysis.lookup import DesaIndex
 from analysis.lookup_build import build, from_parquet
 from analysis.nearest import Asal, FacilityIndex, Fasilitas
 from analysis.verify import verify_point
 from analysis.verify_batch import Verifier
-from analysis.verify_register import Tugas, verify_register
+from analysis.verify_register import Tugas
 from benchmarks.measure import stopwatch
 
 
@@ -70,7 +72,9 @@ def exactness(index: DesaIndex, count: int) -> None:
     said = got["verdik"].dictionary_decode().to_numpy(zero_copy_only=False)
     codes = np.array([*index.codes.to_pylist(), None], object)
     wrong_inside = int(((said == "sesuai") != inside).sum())
-    wrong_place = int((got["kode_nyata"].to_numpy(zero_copy_only=False) != codes[first]).sum())
+    wrong_place = int(
+        (got["kode_nyata"].dictionary_decode().to_numpy(zero_copy_only=False) != codes[first]).sum()
+    )
     metres = got["jarak_m"].to_numpy()
     expected = np.where(
         metres <= 100, "dalam_toleransi", np.where(first < len(index), "tidak_sesuai", "di_luar_wilayah")
@@ -97,29 +101,98 @@ def single(index: DesaIndex, count: int = 5000) -> None:
     print(f"memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB peak")
 
 
-def register(index: DesaIndex, folder: Path, rows: int, workers: int) -> None:
-    source, group = folder / "register.parquet", 500_000
+def make_register(index: DesaIndex, source: Path, rows: int, times: int) -> None:
+    """Rows in random order, so that nothing near is near in the file; written `times` times over."""
     schema = pa.schema(
         [("nik", pa.string()), ("lon", pa.float64()), ("lat", pa.float64()), ("kode", pa.string())]
     )
+    group = 500_000
     with pq.ParquetWriter(source, schema) as out:
         for number, low in enumerate(range(0, rows, group)):
             size = min(group, rows - low)
             x, y = points(index, size, 100 + number, 0.0)
             kode = index.codes.take(pa.array(claims(index, x, y, 200 + number)))
-            out.write_batch(
-                pa.record_batch([pa.array(["-"] * size), pa.array(x), pa.array(y), kode], schema=schema)
-            )
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    with stopwatch() as seconds:
-        summary = verify_register(Tugas(source, folder / "out.parquet", index.folder, workers=workers))
+            batch = pa.record_batch([pa.array(["-"] * size), pa.array(x), pa.array(y), kode], schema=schema)
+            for _ in range(times):
+                out.write_batch(batch)
+
+
+class Memory:
+    """The most that this process and its children had at once: proportional set size, so shared pages once."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> Memory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._end.wait(0.5):
+            children = [child.pid for child in multiprocessing.active_children()]
+            self.most = max(self.most, sum(map(_pss, [os.getpid(), *children])))
+
+
+def _pss(pid: int | None) -> int:
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
+    except OSError:
+        return 0
+    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")) * 1024
+
+
+def stages(index: DesaIndex, source: Path, folder: Path, size: int = 250_000) -> None:
+    """CPU of each step for one part, in this process, the best of five."""
+    pa.set_cpu_count(1)
+    verifier, best = (
+        Verifier(index),
+        dict.fromkeys(("read", "verify", "count", "keep", "fetch", "write"), 9.0),
+    )
+    for _ in range(5):
+        at = [time.process_time()]
+        with pq.ParquetFile(source) as file:
+            batch = next(file.iter_batches(size, columns=["lon", "lat", "kode"], use_threads=False))
+        at.append(time.process_time())
+        answer = verifier.verify(batch)
+        at.append(time.process_time())
+        verify_register.counted(answer, "kode")
+        answer = verify_register.numbered(answer, 0)
+        at.append(time.process_time())
+        with verify_register.part_writer(folder / "part", answer.schema) as out:
+            out.write_batch(answer)
+        at.append(time.process_time())
+        with pa.OSFile(str(folder / "part")) as kept, pa.ipc.open_stream(kept) as parts:
+            answer = parts.read_next_batch()
+        at.append(time.process_time())
+        with verify_register.answer_writer(Path("x.parquet"), folder / "whole", answer.schema) as out:
+            out.write_batch(answer)
+        at.append(time.process_time())
+        for name, start, end in zip(best, at, at[1:], strict=True):
+            best[name] = min(best[name], (end - start) / batch.num_rows * 1e6)
+    shown = ", ".join(f"{name} {value:.2f}" for name, value in best.items())
+    print(f"microseconds of CPU a row: {shown}; all {sum(best.values()):.2f}")
+
+
+def register(index: DesaIndex, source: Path, workers: int) -> None:
+    rows = pq.read_metadata(source).num_rows
+    children, own = resource.getrusage(resource.RUSAGE_CHILDREN), time.process_time()
+    with stopwatch() as seconds, Memory() as memory:
+        job = Tugas(source, source.with_name("out.parquet"), index.folder, workers=workers)
+        summary = verify_register.verify_register(job)
     wall, after = seconds(), resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - children.ru_utime - children.ru_stime
-    print(f"register of {rows} rows, {workers} processes: {rows / wall:,.0f} rows/s wall")
-    print(
-        f"CPU of the processes {cpu:.1f} s: {rows / cpu:,.0f} rows/s a core; largest {after.ru_maxrss / 1024:.0f} MiB"
-    )
-    print(summary.per_verdict() if summary else "stopped")
+    own = time.process_time() - own
+    print(f"register of {rows:,} rows, {workers} processes: {wall:.0f} s, {rows / wall:,.0f} rows/s wall")
+    print(f"CPU of the processes {cpu:.0f} s, of the one that joins {own:.0f} s: ", end="")
+    print(f"{rows / (cpu + own):,.0f} rows per CPU second; load {os.getloadavg()[0]:.1f}")
+    print(f"memory of all together: {memory.most / 2**20:,.0f} MiB at most (shared pages once)")
+    print(summary.per_verdict() if summary else "stopped", flush=True)
 
 
 def others(index: DesaIndex) -> None:
@@ -148,6 +221,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("boundaries", type=Path)
     parser.add_argument("rows", type=int, nargs="?", default=2_000_000)
+    parser.add_argument("--times", type=int, default=1, help="a second register, this many times as long")
     parser.add_argument("--points", type=int, default=200_000)
     parser.add_argument("--code", default="KDEPUM")
     parser.add_argument("--name", default="WADMKD")
@@ -164,8 +238,15 @@ def main() -> None:
         print(f"index of {len(index)} desa with cells: {seconds():.1f} s; load {os.getloadavg()[0]:.1f}")
         single(index)
         others(index)
-        register(index, folder, given.rows, os.cpu_count() or 1)
-        exactness(DesaIndex(folder / "index", cached_vertices=10**9), given.points)
+        whole = DesaIndex(folder / "index", cached_vertices=10**9)
+        exactness(whole, given.points)
+        source = folder / "register.parquet"
+        make_register(index, source, given.rows, 1)
+        stages(whole, source, folder)
+        del whole
+        for times in dict.fromkeys((1, given.times)):
+            make_register(index, source, given.rows, times) if times > 1 else None
+            register(index, source, os.cpu_count() or 1)
 
 
 def _build(given: argparse.Namespace, folder: Path) -> None:
