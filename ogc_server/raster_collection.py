@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from catalog.datasets import Dataset
@@ -9,13 +10,12 @@ from catalog.messages import LANGS, text
 from catalog.model import VersionInfo
 from layers.raster_grid import Grid, grid_of
 from ogc_server.ask import Ask, segment
-from ogc_server.crs import storage
 from ogc_server.edr import described
 from ogc_server.links import OGC_REL, link
 from ogc_server.negotiation import GEOJSON, JSON, SCHEMA
 from ogc_server.raster_formats import COVJSON, TIFF
 from ogc_server.raster_layer import RasterLayer, bands_of, native_crs, offered_crs
-from ogc_server.raster_style import legend, style_of
+from ogc_server.raster_style import figure, legend, style_of
 from ogc_server.service import Service
 from ogc_server.snapshot import Snapshot
 from ogc_server.stac import COG_MEDIA
@@ -84,17 +84,17 @@ def page(
     layer = RasterLayer(service, snapshot, dataset, info, pinned=True)
     here, pinned = f"/collections/{segment(dataset.id)}", {"version": info.version}
     grid = grid_of(info)
-    tiles = ask.href(f"{here}/map/tiles/WebMercatorQuad", pinned).split("?")
     return {
         "raster": {
             "bands": bands,
             "grid": grid,
-            "crs": storage(info.extra["crs"]).code if info.extra["crs"].startswith("EPSG") else None,
+            "crs": info.extra["crs"] if info.extra["crs"].startswith("EPSG") else None,
+            "figure": partial(figure, lang=ask.lang),
             "preview": ask.href(f"{here}/map", {**_preview(grid), **pinned, "f": "png"}),
             "legend": legend(style_of(layer), layer.title(ask.lang), ask.lang),
             "coverage": ask.href(f"{here}/coverage"),
             "cog": ask.href(f"{here}/cog"),
-            "tiles": f"{tiles[0]}/{{z}}/{{y}}/{{x}}?{tiles[1]}",
+            "tiles": ask.href(f"{here}/map/tiles/WebMercatorQuad") + "/{z}/{y}/{x}",
         }
     }
 

@@ -38,6 +38,8 @@ _TRAFFIC = ("#1a9850", "#fee08b", "#d73027")
 _LEVELS = ("rendah", "sedang", "tinggi")
 _STEPS = 10
 _SHADES = 254
+_AT_ONCE = 1_000_000
+"""Values turned into colours at once: a large picture must not take its size in memory eight times."""
 
 
 class StyleClass(Strict):
@@ -99,6 +101,11 @@ class Style:
 
     def indexes(self, values: Values) -> npt.NDArray[np.uint8]:
         """Return the palette index of each value of one band."""
+        rows = max(1, _AT_ONCE // max(1, values.shape[-1]))
+        parts = [self._indexes(values[top : top + rows]) for top in range(0, len(values), rows)]
+        return np.concatenate(parts)
+
+    def _indexes(self, values: Values) -> npt.NDArray[np.uint8]:
         data = values.filled(0).astype(np.float64)
         if self.kind == "classes":
             found = np.digitize(data, self.bounds, right=True) + 1
@@ -204,7 +211,7 @@ def legend(style: Style, title: str, lang: str) -> dict[str, Any]:
 
 def shown(entry: Entry, kind: str, lang: str) -> str:
     """Return how people read one line of the legend."""
-    low, high = (None if end is None else _number(end, lang) for end in (entry.low, entry.high))
+    low, high = (None if end is None else figure(end, lang) for end in (entry.low, entry.high))
     if kind == "ramp":
         return entry.label.get(lang) or str(low)
     span = f"≤ {high}" if low is None else f"> {low}" if high is None else f"{low} – {high}"
@@ -212,5 +219,8 @@ def shown(entry: Entry, kind: str, lang: str) -> str:
     return f"{name} ({span})" if name else span
 
 
-def _number(value: float, lang: str) -> str:
-    return str(format_decimal(float(f"{value:.4g}"), format="#,##0.####", locale=lang))
+def figure(value: float | None, lang: str) -> str:
+    """Return a measured value as people read it, with four digits that count."""
+    if value is None:
+        return "—"
+    return str(format_decimal(float(f"{value:.4g}"), format="#,##0.########", locale=lang))

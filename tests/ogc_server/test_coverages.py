@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -399,3 +400,17 @@ def test_the_api_definition_knows_the_doors(client: httpx.Client) -> None:
     assert "/collections/{collectionId}/coverage" in paths
     described = paths["/collections/{collectionId}/map"]["get"]["responses"]["200"]["content"]
     assert {offer.media for offer in MAP_OFFERS} <= set(described)
+
+
+def test_every_curl_example_of_the_page_on_rasters_is_answered(fresh: World, tmp_path: Path) -> None:
+    """docs/rasters.md, on a raster that lies where the sample's lies."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "rasters.md").read_text("utf-8")
+    examples = [shlex.split(line)[1] for line in page.splitlines() if line.startswith("curl ")]
+    assert len(examples) >= 5
+    place = {"transform": rasterio.transform.from_origin(108.19, -8.9, 0.001, 0.001)}
+    pixels = np.tile(index(), (2, 2))[:309, :487]
+    publish(fresh, "contoh-indeks-bahaya", pixels, tmp_path, nodata=-9999, **place)
+    with running(fresh) as url, httpx.Client(timeout=30, trust_env=False) as client:
+        for example in examples:
+            answer = client.get(example.replace("$BASE", url))
+            assert answer.status_code == 200, (example, answer.text[:300])
