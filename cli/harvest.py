@@ -85,7 +85,17 @@ def _run(app: App, config: SourceConfig, dry_run: bool, stop: threading.Event) -
 
 def row_of(run: Run, lang: str) -> dict[str, Any]:
     """Return a run as a flat row for tables and JSON; `reason` says in `lang` why it ended so."""
-    names = ("expected", "seen", "added", "updated", "unchanged", "removed", "failed", "repaired")
+    names = (
+        "expected",
+        "seen",
+        "added",
+        "updated",
+        "unchanged",
+        "removed",
+        "failed",
+        "repaired",
+        "corrected",
+    )
     return {
         "run": run.id,
         "source": run.source_id,

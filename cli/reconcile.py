@@ -18,6 +18,7 @@ from analysis.reconcile_run import apply_rules, due
 from analysis.reconcile_run import run as run_one
 from analysis.result import table_result
 from catalog.errors import NotFoundError, QueryError, SatuDataError
+from catalog.model import FieldDef, LayerSchema
 from catalog.reconciliation_model import (
     ACTIONS,
     ITEM_STATES,
@@ -34,9 +35,12 @@ from cli.analyse_read import demand, read_table
 from cli.analyse_reconcile import compared_of, sides
 from cli.app import App, Command, Group, json_option, pass_app
 from cli.reconcile_rows import HISTORY, QUEUE, decision_row, item_row, rule_row
+from harvesters.privacy.detect import PrivacyScan
+from layers.contract import FeatureBatch
 
 _OUT = click.Path(dir_okay=False, path_type=Path)
 _ACTION = click.Choice(ACTIONS)
+_CHUNK = 10_000
 _CLASS = click.Choice([verdict.value for verdict in Verdict if verdict != Verdict.SAME])
 
 
@@ -135,7 +139,13 @@ def _ran(app: App, entry: Reconciliation) -> dict[str, Any]:
 def _columns(path: Path, columns: Sequence[str]) -> pa.Table:
     table = read_table(path)
     demand(list(columns), table.column_names, path.name)
-    return table.select(list(columns))
+    table = table.select(list(columns))
+    scan = PrivacyScan(LayerSchema(tuple(FieldDef(name) for name in columns)))
+    for part in table.to_batches(max_chunksize=_CHUNK):
+        scan.feed(FeatureBatch([""] * len(part), part.to_pylist()))
+    if found := sorted({f"{one.field} ({one.kind})" for one in scan.findings()}):
+        raise QueryError(f"personal data: {', '.join(found)}", where=path.name)  # the queue is kept
+    return table
 
 
 @reconcile.command("queue", cls=Command)

@@ -67,7 +67,18 @@ def _show(app: App, run_id: str, limit: int) -> None:
         app.say("cli.harvest.reason", source=run.source_id, reason=line)
     app.show(
         [{"layer": name, **asdict(counts)} for name, counts in run.layers.items()],
-        ("layer", "expected", "seen", "added", "updated", "unchanged", "removed", "failed", "repaired"),
+        (
+            "layer",
+            "expected",
+            "seen",
+            "added",
+            "updated",
+            "unchanged",
+            "removed",
+            "failed",
+            "repaired",
+            "corrected",
+        ),
     )
     app.show(errors, ("severity", "code", "remote_id", "message"), empty="cli.runs.no-errors")
 

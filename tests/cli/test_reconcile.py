@@ -94,7 +94,7 @@ def test_a_steward_s_day(shop: Path, call: Call) -> None:
     assert keys(call) == set()
 
     runs = json.loads(call("harvest", "idm", "batas", "--json").output)
-    assert [(row["state"], row["updated"]) for row in runs] == [("ok", 1), ("ok", 1)]
+    assert [(row["state"], row["corrected"]) for row in runs] == [("ok", 1), ("ok", 1)]
     told(call, "run", "--due")
     states = {row["key"]: (row["state"], row["note"]) for row in told(call, "queue", "uji", "--state", "all")}
     assert states == {
@@ -144,6 +144,19 @@ def test_one_that_can_not_be_compared_does_not_stop_the_others(shop: Path, call:
     done = call("reconcile", "run", "--due", code=1)
     assert "lain:" in done.output
     assert "uji" in done.output
+
+
+def test_persons_do_not_come_into_the_queue(shop: Path, call: Call) -> None:
+    people = [("Siti Aminah binti Usman", 1), ("Budi Santoso bin Karta", 2), ("Ujang Supriatna", 3)] * 20
+    write(shop, "register", *((ONE, name, n) for name, n in people))
+    path = shop / "register.csv"
+    path.write_text(path.read_text().replace("kode,nama,jiwa", "kode,nama_penerima,jiwa"))
+    call("reconcile", "define", "orang", "idm", path, "--key-a", "kode", "--name-a", "nama", "--name-b",
+         "nama_penerima")  # fmt: skip
+    done = call("reconcile", "run", "orang", code=1)
+    assert "nama_penerima" in done.output
+    assert "Aminah" not in done.output
+    assert told(call, "queue", "orang", "--state", "all") == []
 
 
 WRONG = (
