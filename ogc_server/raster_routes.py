@@ -35,5 +35,5 @@ RASTER_ROUTES = (
     Route((*_AT, "area"), edr.area, edr.OFFERS, _table(*edr.AREA), summary="area"),
     Route(("stac",), stac.catalog, stac.OFFERS, _COMMON, summary="stac"),
     Route(_STAC, stac.collection, stac.OFFERS, _COMMON, summary="stac-collection"),
-    Route((*_STAC, "items", "{version}"), stac.item, stac.ITEM_OFFERS, _COMMON, summary="stac-item"),
+    Route((*_STAC, "items", "{itemVersion}"), stac.item, stac.ITEM_OFFERS, _COMMON, summary="stac-item"),
 )
