@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from analysis.inputs import geometry_of
-from analysis.nearest import Finder, origins_of_codes, origins_of_geometry
+from analysis.nearest import FacilityIndex, Finder, origins_of_codes, origins_of_geometry
 from analysis.places import points_of
 from analysis.result import Result
 from catalog.errors import QueryError
@@ -44,9 +44,10 @@ def bantuan_terdekat(bench: Bench, inputs: BantuanTerdekat) -> list[dict[str, An
 def _finder(bench: Bench, inputs: BantuanTerdekat) -> Finder:
     if inputs.jarak_jenis == "geodesik":
         return bench.desk.facilities(bench.snapshot)
-    if inputs.jarak_jenis == "jalan" and not bench.desk.settings.processes.roads:
+    finder = bench.desk.finder(bench.snapshot)
+    if inputs.jarak_jenis == "jalan" and isinstance(finder, FacilityIndex):
         raise ParameterError("process.input.no-roads", "inputs.jarak_jenis")
-    return bench.desk.finder(bench.snapshot)
+    return finder
 
 
 def _show(bench: Bench, value: Any, inputs: BantuanTerdekat | None) -> Result:

@@ -156,10 +156,13 @@ class Desk:
         return schema.region_code if schema else None
 
     def finder(self, snapshot: Snapshot) -> Finder:
-        """Return what finds the nearest facilities: over roads where a network is configured."""
+        """Return what finds the nearest facilities: over roads where there is a network.
+
+        Aid is found without one, too: the answer says which distance it is.
+        """
         facilities = self.facilities(snapshot)
         chosen = self.settings.processes
-        if not chosen.roads:
+        if not chosen.roads or not self._is_there(snapshot, chosen.roads):
             return facilities
         network: RoadNetwork = self._get(snapshot, "roads")
         lock, kept = self._finder
@@ -287,3 +290,5 @@ class Bench:
     desk: Desk
     snapshot: Snapshot
     report: Callable[[int, int], None] = lambda done, total: None
+    job: str = ""
+    """The id of the job that asks; empty for an answer at once."""
