@@ -69,7 +69,7 @@ class ReconciliationBook:
                 sa.select(reconciliations).where(reconciliations.c.id == id_)
             ).one_or_none()
         if row is None:
-            raise NotFoundError(f"no reconciliation {id_!r}")
+            raise NotFoundError(f"no reconciliation {id_!r}", hint="satudata reconcile list")
         return _reconciliation(row)
 
     def list(self) -> Reconciliations:
@@ -153,7 +153,7 @@ class ReconciliationBook:
         with self._db.read() as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
-            raise NotFoundError(f"no difference {key!r}", where=id_)
+            raise NotFoundError(f"no difference {key!r}", where=id_, hint=f"satudata reconcile queue {id_}")
         return _item(row)
 
     def states(self, id_: str) -> dict[str, int]:
