@@ -66,6 +66,9 @@ class LayerConfig(Strict):
     cakupan: str = ""
     frekuensi: str = ""
     allow_personal: bool = False
+    tiles: dict[str, Any] = Field(default_factory=dict, description="What goes into the vector tiles")
+    style: dict[str, Any] = Field(default_factory=dict, description="How maps draw it by default")
+    styles: dict[str, dict[str, Any]] = Field(default_factory=dict, description="More styles, by id")
     options: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -70,7 +70,7 @@ class TileDesk:
     # -- what is known of a layer
 
     def options(self, dataset: Dataset) -> Mapping[str, Any]:
-        """Return the layer's `options` in its source's file."""
+        """Return what the layer's source says of maps: `tiles`, `style`, `styles`."""
         return self._options.of(dataset.source_id, dataset.remote_id, dataset.id)
 
     def styles(self, dataset: Dataset) -> dict[str, StyleRule]:

@@ -1,4 +1,4 @@
-"""The style language: `options.style` (and `options.styles`) of a layer in its source's file."""
+"""The style language: `style` (and `styles`) of a layer in its source's file."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class StyleRule(Strict):
 
 
 def rules_of(options: Mapping[str, Any]) -> dict[str, StyleRule]:
-    """Return the styles that a layer's `options` describe, by id; ConfigError says what is wrong."""
+    """Return the styles that `style` and `styles` of a layer describe, by id; ConfigError names the wrong."""
     said: dict[str, Any] = {}
     if options.get("style"):
         said[DEFAULT] = options["style"]
@@ -58,7 +58,8 @@ def rules_of(options: Mapping[str, Any]) -> dict[str, StyleRule]:
             rules[str(name)] = StyleRule.model_validate(one)
         except ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(["options", "styles", str(name), *map(str, first["loc"])])
+            where = ["style"] if name == DEFAULT and options.get("style") else ["styles", str(name)]
+            place = ".".join([*where, *map(str, first["loc"])])
             raise ConfigError(f"`{place}`: {first['msg']}") from error
     return rules
 

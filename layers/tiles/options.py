@@ -1,4 +1,4 @@
-"""What a source's file says of a layer beyond its data: `options.tiles`, `options.style`.
+"""What a source's file says of a layer beyond its data: `tiles`, `style`, `styles`.
 
 Read from the configuration when asked for, and again when a file changes; a file that is broken just
 now leaves what was known before.
@@ -29,7 +29,7 @@ _LOOK_EVERY = 2.0
 
 
 class LayerOptions:
-    """The layers' `options`, by source and layer. Safe for threads."""
+    """What is said of maps, by source and layer. Safe for threads."""
 
     def __init__(self, config_dir: Path) -> None:
         self._folder = config_dir / "sources"
@@ -38,7 +38,7 @@ class LayerOptions:
         self._lock = Lock()
 
     def of(self, source_id: str, remote_id: str, layer_id: str) -> Mapping[str, Any]:
-        """Return the options of a layer, empty when its source is not configured here."""
+        """Return `tiles`, `style` and `styles` of a layer; empty when its source is not configured here."""
         with self._lock:
             self._refresh()
             sources = [source for _, source in self._known.values() if source.id == source_id]
@@ -46,17 +46,17 @@ class LayerOptions:
             for fits in (lambda one: one.id == layer_id, lambda one: one.remote in (remote_id, "*")):
                 found = next((layer for layer in source.layers if fits(layer)), None)
                 if found is not None:
-                    return found.options
+                    return {"tiles": found.tiles, "style": found.style, "styles": found.styles}
         return {}
 
     def tiles(self, source_id: str, remote_id: str, layer_id: str) -> TileOptions:
-        """Return `options.tiles`; ConfigError that names the layer when it is not understood."""
+        """Return `tiles`; ConfigError that names the layer when it is not understood."""
         said = self.of(source_id, remote_id, layer_id).get("tiles") or {}
         try:
             return TileOptions.model_validate(said)
         except ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(["options", "tiles", *map(str, first["loc"])])
+            place = ".".join(["tiles", *map(str, first["loc"])])
             raise ConfigError(f"`{place}`: {first['msg']}", where=f"{source_id}: {layer_id}") from error
 
     def _refresh(self) -> None:

@@ -1,6 +1,6 @@
 """What goes into a layer's tiles: kind of geometry, attributes, label, deepest zoom.
 
-The plan is made of the version's schema and of `options.tiles` in the source's layer; archive and
+The plan is made of the version's schema and of `tiles` of the layer in its source's file; archive and
 tiles on request follow the same plan, so that nobody can tell them apart.
 """
 
@@ -35,7 +35,7 @@ Family = Literal["point", "line", "polygon", "mixed"]
 
 
 class TileOptions(BaseModel):
-    """`options.tiles` of a layer in a source's file."""
+    """`tiles` of a layer in a source's file."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -116,4 +116,4 @@ def _chosen(info: VersionInfo, options: TileOptions, label: str | None, styled: 
 def _known(schema: LayerSchema, names: list[str], where: str) -> None:
     for name in names:
         if name not in schema.names():
-            raise PublishError(f"options.tiles names {name!r}, which the layer does not have", where=where)
+            raise PublishError(f"`tiles` names {name!r}, which the layer does not have", where=where)

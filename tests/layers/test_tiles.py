@@ -513,7 +513,7 @@ def test_options_of_a_layer_are_read_and_read_again(tmp_path: Path) -> None:
     file = tmp_path / "sources" / "a.yml"
     text = (
         "id: a\ntype: file\nurl: x.gpkg\nprodusen_data: B\nlayers:\n"
-        "  - {remote: desa, id: batas, options: {tiles: {max_zoom: 9}}}\n  - {remote: '*'}\n"
+        "  - {remote: desa, id: batas, tiles: {max_zoom: 9}}\n  - {remote: '*'}\n"
     )
     file.write_text(text, "utf-8")
     options = LayerOptions(tmp_path)
