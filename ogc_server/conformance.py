@@ -47,7 +47,6 @@ CLASSES = tuple(
         "ogcapi-coverages-1/1.0/conf/geotiff",
         "ogcapi-maps-1/1.0/conf/core",
         "ogcapi-maps-1/1.0/conf/collection-map",
-        "ogcapi-maps-1/1.0/conf/background",
         "ogcapi-maps-1/1.0/conf/crs",
         "ogcapi-maps-1/1.0/conf/tilesets",
         "ogcapi-maps-1/1.0/conf/png",
