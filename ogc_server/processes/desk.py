@@ -34,7 +34,7 @@ from analysis.nearest_road import RoadFinder
 from analysis.roads import RoadNetwork
 from analysis.roads_read import roads_of
 from analysis.verify import Rujukan
-from catalog.errors import GoneError, NotFoundError, QueryError
+from catalog.errors import GoneError, NotFoundError, QueryError, SatuDataError
 from catalog.model import RegionCode, Scheme, VersionInfo
 from catalog.settings import Settings
 from catalog.store import Catalog
@@ -228,6 +228,8 @@ class Desk:
             with suppress(NotConfiguredError):
                 info = self.layer(snapshot, _SETTING.get(use, use))
                 held.renew((info.layer_id, info.version), self._maker(use, info))
+        with suppress(SatuDataError):  # facilities stand on their roads before anybody asks
+            self.finder(snapshot)
 
     def needs_index(self, snapshot: Snapshot) -> bool:
         """Tell whether the newest boundaries have no index on the disk yet, and making it takes long."""
