@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -186,3 +187,21 @@ def test_boundaries_come_from_a_stored_layer(tmp_path: Path) -> None:
     )
     assert made.names.to_pylist() == ["Satu", "Dua"]
     store.close()
+
+
+def test_stretches_leave_the_distance_as_it_is(country: DesaIndex) -> None:
+    """Without the boxes, over all vertices at once, the nearest border point is the same to the last digit."""
+    rng = np.random.default_rng(13)
+    rows = rng.integers(0, len(country), 400)
+    box = country.boxes[rows]
+    spread = rng.choice([0.5, 3.0, 300.0], 400)
+    x, y = ((box[:, a] + box[:, a + 2]) / 2 + rng.normal(0, 0.01, 400) * spread for a in (0, 1))
+    whole = DesaIndex(country.folder)
+    _, lengths = country.polygons.vertex_spans(rows)
+    everything = SimpleNamespace(
+        counts=lambda r: np.ones(len(r), int),
+        near=lambda r, *_: (np.arange(len(r)), *country.polygons.vertex_spans(r)),
+    )
+    whole.__dict__["_stretches"] = everything
+    assert (lengths > 16).any()
+    assert np.array_equal(country.border_distance(rows, x, y), whole.border_distance(rows, x, y))

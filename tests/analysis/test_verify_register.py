@@ -186,3 +186,23 @@ def test_a_register_without_rows(job: Tugas, people: pa.Table) -> None:
 
 def test_an_empty_summary() -> None:
     assert (Ringkasan().rows, Ringkasan().per_kabupaten()) == (0, [])
+
+
+def test_one_large_row_group_is_the_work_of_all(
+    job: Tugas, people: pa.Table, country: DesaIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read here in parts, verified there; a stop between them costs nothing."""
+    monkeypatch.setattr(verify_register, "_GROUP", 1000)
+    monkeypatch.setattr(verify_register, "_ROWS", 700)
+    pq.write_table(people, job.source)
+    seen: list[int] = []
+    assert verify_register.verify_register(job, stop=lambda: True) is None
+    kept = len(list(job.parts.glob("*.arrow")))
+    assert 0 < kept < 5
+    summary = verify_register.verify_register(job, progress=seen.append)
+    assert summary is not None
+    assert seen[-1] == 3000
+    assert len(seen) == 5
+    got = pq.read_table(job.out)
+    assert got["baris"].to_pylist() == list(range(1, 3001))
+    assert got.drop(["baris"]).to_pylist() == expected(country, people)
