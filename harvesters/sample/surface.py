@@ -14,6 +14,8 @@ from catalog.errors import QueryError
 from harvesters.sample.land import Floats
 
 type Ints = npt.NDArray[np.int64]
+_CHUNK = 2000
+"""Areas that are cut up at once: a nation's triangles as objects would not fit in memory."""
 _INWARD = 0.999
 """Points are drawn this far from a triangle's centroid at most, so that none falls over a border."""
 
@@ -32,15 +34,16 @@ class Surface:
 
     def __init__(self, rng: np.random.Generator, areas: Areas) -> None:
         """Cut the areas up. Weights are lognormal, as populations are. QueryError when nothing is left."""
-        parts, owners = _triangles(areas.shapes)
-        if not len(parts):
+        cut = [
+            _triangles(areas.shapes[start : start + _CHUNK]) for start in range(0, len(areas.codes), _CHUNK)
+        ]
+        if not sum(len(corners) for corners, *_ in cut):
             raise QueryError("the boundaries hold no polygon", where="boundaries")
         self.areas = areas
-        corners = shapely.get_coordinates(parts).reshape(-1, 4, 2)[:, :3]
-        centre = corners.mean(axis=1, keepdims=True)
-        self._corners = centre + (corners - centre) * _INWARD
+        self._corners = np.concatenate([corners for corners, *_ in cut])
+        owners = np.concatenate([of + n * _CHUNK for n, (_, _, of) in enumerate(cut)])
+        size = np.concatenate([sizes for _, sizes, _ in cut])
         self._owners = owners
-        size = shapely.area(parts)
         total = np.bincount(owners, size, len(areas.codes))
         weight = rng.lognormal(0, 0.6, len(areas.codes))
         self._until = np.cumsum(size / total[owners] * weight[owners])
@@ -75,9 +78,12 @@ def bounds_of(shapes: Any) -> tuple[float, float, float, float]:
     return west, south, east, north
 
 
-def _triangles(shapes: npt.NDArray[np.object_]) -> tuple[npt.NDArray[np.object_], Ints]:
+def _triangles(shapes: npt.NDArray[np.object_]) -> tuple[Floats, Floats, Ints]:
+    """Return the triangles of some areas: corners (n, 3, 2) drawn inward, sizes, and whose they are."""
     parts, of_shape = shapely.get_parts(shapes, return_index=True)
     polygons = shapely.get_type_id(parts) == shapely.GeometryType.POLYGON
     parts, of_shape = parts[polygons], of_shape[polygons]
     pieces, of_part = shapely.get_parts(shapely.constrained_delaunay_triangles(parts), return_index=True)
-    return pieces, of_shape[of_part]
+    corners = shapely.get_coordinates(pieces).reshape(-1, 4, 2)[:, :3]
+    centre = corners.mean(axis=1, keepdims=True)
+    return centre + (corners - centre) * _INWARD, shapely.area(pieces), of_shape[of_part]
