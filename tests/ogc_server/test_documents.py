@@ -52,7 +52,7 @@ def test_openapi_is_valid_closed_and_small(api: dict[str, Any], client: httpx.Cl
     assert api["openapi"] == "3.0.3"
     text = client.get("/api").text
     assert '"$ref":"http' not in text
-    assert len(text) < 40_000
+    assert len(text) < 120_000  # grows with the doors we have, not with the collections
 
 
 def test_openapi_names_every_parameter_of_items(api: dict[str, Any]) -> None:
