@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from lxml import etree
 
 from layers.style.drawn import Drawn
@@ -47,8 +49,9 @@ def _ranges(root: etree._Element, drawn: Drawn, lang: str) -> etree._Element:
     for number, one in enumerate(drawn.classes):
         etree.SubElement(
             ranges, "range", symbol=str(number), label=one.label(lang), render="true",
-            lower=f"{_OPEN_LOW if one.low is None else one.low:.15f}",
-            upper=f"{_OPEN_HIGH if one.high is None else one.high:.15f}",
+            lower=repr(_OPEN_LOW if one.low is None else one.low),
+            # QGIS counts a range's upper end in; ours belongs to the next class
+            upper=repr(_OPEN_HIGH if one.high is None else math.nextafter(one.high, -math.inf)),
         )  # fmt: skip
     return renderer
 

@@ -421,9 +421,8 @@ for form in ("sld", "qml"):
     told[form] = {"load": getattr(vector, {"sld": "loadSldStyle", "qml": "loadNamedStyle"}[form])(f"{folder}/style.{form}")[1]}
     renderer = vector.renderer()
     told[form]["kind"] = renderer.type()
-    symbols = ([rule.symbol() for rule in renderer.rootRule().children()] if renderer.type() == "RuleRenderer"
-               else [one.symbol() for one in renderer.ranges()])
-    told[form]["colours"] = [symbol.color().name() for symbol in symbols]
+    parts = renderer.rootRule().children() if renderer.type() == "RuleRenderer" else renderer.ranges()
+    told[form]["colours"] = [part.symbol().color().name() for part in parts]
 with open(folder + "/told.json", "w") as out:
     json.dump(told, out)
 application.exitQgis()
