@@ -14,6 +14,7 @@ import resource
 import tempfile
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -173,7 +174,7 @@ def stages(index: DesaIndex, source: Path, folder: Path, size: int = 250_000) ->
         with verify_register.answer_writer(Path("x.parquet"), folder / "whole", answer.schema) as out:
             out.write_batch(answer)
         at.append(time.process_time())
-        for name, start, end in zip(best, at, at[1:], strict=True):
+        for name, (start, end) in zip(best, pairwise(at), strict=True):
             best[name] = min(best[name], (end - start) / batch.num_rows * 1e6)
     shown = ", ".join(f"{name} {value:.2f}" for name, value in best.items())
     print(f"microseconds of CPU a row: {shown}; all {sum(best.values()):.2f}")
@@ -221,7 +222,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("boundaries", type=Path)
     parser.add_argument("rows", type=int, nargs="?", default=2_000_000)
-    parser.add_argument("--times", type=int, default=1, help="a second register, this many times as long")
+    parser.add_argument(
+        "--times", type=int, nargs="*", default=[], help="also registers this many times as long"
+    )
     parser.add_argument("--points", type=int, default=200_000)
     parser.add_argument("--code", default="KDEPUM")
     parser.add_argument("--name", default="WADMKD")
@@ -244,8 +247,9 @@ def main() -> None:
         make_register(index, source, given.rows, 1)
         stages(whole, source, folder)
         del whole
-        for times in dict.fromkeys((1, given.times)):
-            make_register(index, source, given.rows, times) if times > 1 else None
+        register(index, source, os.cpu_count() or 1)
+        for times in given.times:
+            make_register(index, source, given.rows, times)
             register(index, source, os.cpu_count() or 1)
 
 
