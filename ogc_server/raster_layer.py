@@ -19,8 +19,8 @@ from catalog.datasets import Dataset
 from catalog.errors import QueryError, SatuDataError
 from catalog.model import VersionInfo
 from layers.crs import crs_of, transform_bounds
-from layers.raster_grid import Box, Grid, grid_of
-from layers.raster_read import dataset_grid
+from layers.raster_grid import Box, Cells, Grid, grid_of
+from layers.raster_read import dataset_grid, read_cells
 from ogc_server.answer import PINNED, REVALIDATE, digest
 from ogc_server.ask import Ask
 from ogc_server.crs import Crs, from_code, storage, supported
@@ -121,9 +121,20 @@ class RasterLayer:
         except (SatuDataError, OSError, ValueError, RuntimeError) as error:
             if isinstance(error, SatuDataError) and error.http_status < 500:
                 raise
-            if not self.pinned:
+            if not self.pinned and not self._sound():
                 self.snapshot.mark_broken(self.dataset.id, error)
             raise LayerBrokenError(where=self.dataset.id) from error
+
+    def _sound(self) -> bool:
+        """Tell whether the file can be read at its corners: no question may take a sound layer down."""
+        try:
+            with self.service.rasters().lease(self.info) as source:
+                right, bottom = source.width - 1, source.height - 1
+                for column, row in ((0, 0), (right, 0), (0, bottom), (right, bottom)):
+                    read_cells(source, [1], Cells(column, row, 1, 1), 1, 1)
+        except (SatuDataError, OSError, ValueError, RuntimeError):
+            return False
+        return True
 
     def grid(self) -> Grid:
         """Return the grid of the whole raster in its own CRS, north up."""

@@ -326,6 +326,22 @@ def test_a_damaged_raster_does_not_take_others_down(fresh: World, tmp_path: Path
         assert "rusak" in client.get("/health").text
 
 
+def test_a_question_that_fails_does_not_take_a_sound_layer_out(
+    fresh: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(fresh, "bahaya", index(), tmp_path, nodata=-9999)
+
+    def fails(*_: object) -> None:
+        raise ValueError("PROJ does not know this place")
+
+    with running(fresh) as url, httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+        monkeypatch.setattr("ogc_server.raster_select.read_grid", fails)
+        assert client.get("/collections/bahaya/coverage", params={"crs": "EPSG:3857"}).status_code == 503
+        monkeypatch.undo()
+        assert client.get("/collections/bahaya/coverage", params={"crs": "EPSG:3857"}).status_code == 200
+        assert client.get("/collections/bahaya").status_code == 200
+
+
 # -- the stored file ----------------------------------------------------------
 
 
