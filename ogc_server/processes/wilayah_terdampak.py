@@ -42,7 +42,9 @@ class WilayahTerdampak(Inputs):
     koleksi: str | None = Field(default=None, min_length=1, max_length=200)
     versi: int | None = Field(default=None, ge=1)
     gempa: GempaMasukan | None = None
-    shakemap: str | None = Field(default=None, min_length=1)
+    shakemap: str | None = Field(
+        default=None, min_length=1, json_schema_extra={"contentMediaType": "application/xml"}
+    )
     mmi_minimum: float = Field(default=5, ge=1, le=10)
     raster: str | None = Field(default=None, min_length=1, max_length=200)
     ambang: list[float] = Field(default_factory=list, max_length=50)

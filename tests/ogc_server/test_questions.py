@@ -173,6 +173,17 @@ def test_a_shakemap_is_taken_inline_or_from_a_raster(door: httpx.Client) -> None
     assert flat["sumber_intensitas"] == "MMI: mmi"
 
 
+def test_a_shakemap_goes_through_the_form(door: httpx.Client) -> None:
+    """A field of one line would run the lines of the grid together."""
+    place = "/processes/wilayah-terdampak"
+    page = door.get(place, params={"f": "html"}).text
+    assert '<textarea id="in-shakemap"' in page
+    fields = {"shakemap": grid_xml(nodes=61).replace("\n", "\r\n"), "mmi_minimum": "6", "area": ""}
+    got = door.post(f"{place}/execution?f=html", data=fields)
+    assert got.status_code == 200, got.text
+    assert "VII" in got.text
+
+
 def test_an_earthquake_of_bmkg_hits_desa_by_its_id(door: httpx.Client) -> None:
     found = answer(door, "wilayah-terdampak", {"kejadian": NEAR, "mmi_minimum": 2})
     assert found["desa"]
