@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from analysis.reconcile import Comparison, Move, Row, Verdict
+from catalog.codes import parse
 from catalog.errors import QueryError
 from catalog.reconciliation_model import Action, Cell, Choice, Definition, Difference, QueueItem, SideSpec
 
@@ -130,7 +131,7 @@ def choice_of(
     if action == "abaikan":
         return Choice(item.key, action, {}, ())
     if action == "wilayah_sama":
-        return _link(item, row, given)
+        return _link(definition, item, row, given)
     if action == "kode_menjadi":
         return Choice(item.key, action, given, _cells(_recoded(definition, row, given)))
     if row.code_a is None or row.code_b is None or row.move not in (None, Move.RENUMBERED):
@@ -140,14 +141,21 @@ def choice_of(
     return Choice(item.key, action, {}, _cells(_taken(definition, row, to_b=action == "pakai_a")))
 
 
-def _link(item: QueueItem, row: Row, given: dict[str, Any]) -> Choice:
+def _link(definition: Definition, item: QueueItem, row: Row, given: Mapping[str, Any]) -> Choice:
     if row.verdict in _MANY:
         raise QueryError("a code that is none or stands twice is no region", where="action")
     if row.code_a and row.code_b:
         return Choice(item.key, "wilayah_sama")
-    if not given.get("code"):
-        raise QueryError("name the code on the other side", where="code")
-    return Choice(item.key, "wilayah_sama", {"code": str(given["code"])})
+    other = definition.b if row.code_b is None else definition.a
+    return Choice(item.key, "wilayah_sama", {"code": _code(given, other)})
+
+
+def _code(given: Mapping[str, Any], side: SideSpec) -> str:
+    """Return the given code in canonical writing; RecordError when it is none of the side's scheme."""
+    text = str(given.get("code") or "")
+    if not text:
+        raise QueryError("name the code", where="code")
+    return str(parse(text, side.scheme or "kemendagri"))
 
 
 type _Change = tuple[SideSpec, str | None, str | None, str, Any, Any]
@@ -188,9 +196,6 @@ def _filled(definition: Definition, row: Row, given: Mapping[str, Any]) -> Itera
 
 
 def _recoded(definition: Definition, row: Row, given: Mapping[str, Any]) -> Iterable[_Change]:
-    code = str(given.get("code") or "")
-    if not code:
-        raise QueryError("name the code that it becomes", where="code")
     if row.code_a and row.code_b:
         raise QueryError("this code has its partner already", where="action")
     side, id_, was = (
@@ -198,7 +203,7 @@ def _recoded(definition: Definition, row: Row, given: Mapping[str, Any]) -> Iter
     )
     if was == "…":
         raise QueryError("what stands there is not kept, so it can not be put right here", where="action")
-    yield side, id_, was, side.key, was, code
+    yield side, id_, was, side.key, was, _code(given, side)
 
 
 def _cells(changes: Iterable[_Change]) -> tuple[Cell, ...]:

@@ -75,6 +75,10 @@ def _side(app: App, source: str, given: dict[str, Any], letter: str) -> SideSpec
         return SideSpec(file=str(Path(source).absolute()), **columns)
     if app.catalog.datasets.find(source) is None:
         raise NotFoundError(source, where=letter)
+    info = app.catalog.versions.current(source)
+    declared = info.schema.region_code if info and info.schema else None
+    if columns["scheme"] is None and declared is not None and declared.field == columns["key"]:
+        columns["scheme"] = declared.scheme
     return SideSpec(dataset=source, **columns)
 
 

@@ -21,7 +21,7 @@ from analysis.reconcile_decide import (
     rule_of,
     would_decide,
 )
-from catalog.errors import QueryError
+from catalog.errors import QueryError, RecordError
 from catalog.reconciliation_model import Action, Definition, QueueItem, SideSpec, ValueSpec
 from catalog.region_model import CrosswalkRow
 
@@ -86,7 +86,10 @@ def test_codes_are_renamed() -> None:
     lone_a, lone_b = _items(_compared([(ONE, "x", 5)], [(NEW, "x", 5)]))
     assert _cells(lone_a, "kode_menjadi", code=NEW) == [("idm", "a0", "kode", ONE, NEW)]
     assert _cells(lone_b, "kode_menjadi", code=ONE) == [("batas", "b0", "KDEPUM", NEW, ONE)]
-    assert choice_of(DEFINITION, lone_a, "wilayah_sama", {"code": NEW}).details == {"code": NEW}
+    for writing in (NEW, "3203052009"):
+        assert choice_of(DEFINITION, lone_a, "wilayah_sama", {"code": writing}).details == {"code": NEW}
+    with pytest.raises(RecordError):
+        choice_of(DEFINITION, lone_a, "kode_menjadi", {"code": "bukan kode"})
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from cli import build_beside
+from cli.app import App
 from cli.main import main
 
 type Call = Callable[..., Result]
@@ -121,6 +124,16 @@ def test_a_steward_s_day(shop: Path, call: Call) -> None:
     assert "pendataan ulang" in out.read_text("utf-8")
     [listed] = told(call, "list")
     assert (listed["id"], listed["open"], listed["decided"]) == ("uji", 1, 1)
+
+
+def test_what_is_due_runs_beside_the_scheduler(
+    shop: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build_beside, "BUILDERS", build_beside.BUILDERS[:1])
+    app = App(shop / "config", shop / "data")
+    build_beside.build_all(app, threading.Event())
+    app.close()
+    assert len(keys(call)) == 3
 
 
 def test_a_value_that_neither_side_has(shop: Path, call: Call) -> None:

@@ -38,7 +38,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             values=(ValueSpec(a="jiwa", b="jiwa"),),
         )  # fmt: skip
         entry = made.catalog.reconciliations.define(id_, definition, by="s")
-        run(made.catalog, made.store, entry, read_file=lambda path, columns: None, by="s")  # type: ignore[arg-type, return-value]
+        run(made.catalog, made.store, entry, read_file=lambda path, columns: None, by="s")
     made.catalog.reconciliations.define("belum", definition.model_copy(update={"b": definition.a}), by="s")
     yield made
     made.close()
