@@ -110,9 +110,9 @@ class ResponseSettings(Strict):
     warning: WarningRule = Field(default_factory=WarningRule)
     nearest: int = Field(default=3, ge=1, le=10, description="Facilities named for each desa")
     kinds: list[str] = Field(default_factory=list, description="Of these kinds; empty: all")
-    max_distance_km: float | None = Field(default=None, gt=0, description="Farther stock is not sent")
+    max_distance_km: float | None = Field(default=500, gt=0, description="Farther stock is not sent")
     needs: list[NeedRule] = Field(default_factory=list)
-    plan_targets: int = Field(default=500, ge=10, le=5000, description="More are planned by larger region")
+    plan_targets: int = Field(default=200, ge=10, le=5000, description="More are planned by larger region")
     notify: list[Channel] = Field(default_factory=list)
     notify_hours: float = Field(default=24, gt=0, description="How long an undelivered notice is tried")
 

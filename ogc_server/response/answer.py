@@ -24,7 +24,7 @@ from ogc_server.response.tables import Context, area_layer, plan_layer
 from ogc_server.snapshot import Snapshot
 
 BY = "respons-cepat"
-_LONGEST_ID = 100
+_LONGEST_ID = 90
 
 
 @dataclass(frozen=True, slots=True)
