@@ -54,9 +54,11 @@ def lines_of(rows: Iterable[Mapping[str, Any]], begin: tuple[str, str], end: tup
 
 
 def _placed(lon: Any, lat: Any) -> shapely.Point | None:
-    if isinstance(lon, int | float) and isinstance(lat, int | float) and abs(lon) <= 180 and abs(lat) <= 90:
-        return shapely.Point(lon, lat)
-    return None
+    try:
+        x, y = float(lon), float(lat)
+    except (TypeError, ValueError):
+        return None
+    return shapely.Point(x, y) if abs(x) <= 180 and abs(y) <= 90 else None
 
 
 def _array(shapes: Iterable[Any]) -> Geometries:

@@ -103,6 +103,8 @@ class ProcessSettings(Strict):
     workers: int = Field(default=1, ge=0, le=16, description="Jobs at once, per server process")
     lease_seconds: float = Field(default=30, gt=0)
     keep_hours: float = Field(default=24, gt=0, description="How long jobs and their answers are kept")
+    registers: str = Field(default="", description="Folder of register files for jobs; empty: none")
+    public_jobs: bool = Field(default=False, description="Whether anybody may list all jobs")
 
 
 type DownloadFormat = Literal["gpkg", "geoparquet", "flatgeobuf", "shapefile", "geojson", "csv", "kml"]

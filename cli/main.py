@@ -14,6 +14,7 @@ from cli import (
     doctor,
     downloads,
     harvest,
+    jobs,
     notify,
     publish,
     reconcile,
@@ -46,7 +47,7 @@ def main(ctx: click.Context, config_dir: Path, data_dir: Path) -> None:
 
 
 for module in (
-    analyse, ckan, dataset, demo, doctor, downloads, harvest, notify, publish, reconcile, respond, runs,
+    analyse, ckan, dataset, demo, doctor, downloads, harvest, jobs, notify, publish, reconcile, respond, runs,
     sample, schedule, schema, serve, source, tiles,
 ):  # fmt: skip
     for command in module.COMMANDS:

@@ -80,6 +80,7 @@ class Dispatcher:
             base=(self.settings.server.url or "").rstrip("/"),
             pairs=(),
             headers=headers,
+            client=(scope.get("client") or ("",))[0],
             request_id=given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex,
         )
 

@@ -29,6 +29,8 @@ class Ask:
     body: bytes = b""
     lang: Lang = "id"
     request_id: str = ""
+    client: str = ""
+    """Address of who asks, as far as trusted proxies tell; empty when unknown."""
     chosen: Chosen = field(default_factory=lambda: Chosen("json", "application/json"))
     values: dict[str, Any] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()

@@ -18,7 +18,7 @@ from ogc_server.route import Route
 
 VERSION = "1.0.0"
 _TAGS = {"records": "Katalog", "record": "Katalog", "health": "Server"} | dict.fromkeys(
-    ("processes", "process", "execution", "jobs", "job", "results"), "Proses"
+    ("processes", "process", "about", "execution", "jobs", "job", "results"), "Proses"
 )
 _TAGS |= dict.fromkeys(
     ("tiling-schemes", "tiling-scheme", "tilesets", "tileset", "tile", "tile-archive", "styles", "style",

@@ -129,6 +129,7 @@ ROUTES = (
     Route(("places",), places.places, places.OFFERS, _places, summary="places"),
     Route(("processes",), processes.processes, processes.OFFERS, _common, summary="processes"),
     Route(("processes", "{processId}"), processes.process, processes.OFFERS, _common, summary="process"),
+    Route(("processes", "{processId}", "about"), processes.about, processes.OFFERS, _common, summary="about"),
     Route(
         ("processes", "{processId}", "execution"),
         processes.execution,

@@ -31,6 +31,12 @@ class NoSuchProcessError(NamedError):
     uri = _TYPE + "no-such-process"
 
 
+class NoPageError(NamedError):
+    """Nothing more is written about this process."""
+
+    key = "process.error.no-page"
+
+
 class NoSuchJobError(NamedError):
     """There is no job of this id."""
 

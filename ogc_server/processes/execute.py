@@ -17,6 +17,7 @@ from ogc_server.processes.desk import Bench
 from ogc_server.processes.errors import ProcessFailedError
 from ogc_server.processes.inputs import Inputs
 
+_MAP_ROWS = 200
 LOGGER = logging.getLogger(__name__)
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 
@@ -42,6 +43,17 @@ def work_on(process: Process, bench: Bench, inputs: Inputs) -> Any:
 def encoded(process: Process, bench: Bench, value: Any, form: str, inputs: Inputs | None) -> bytes:
     """Return an answer as GeoJSON, CSV or GeoParquet."""
     return encode(process.show(bench, value, inputs), form)
+
+
+def on_map(process: Process, bench: Bench, value: Any, inputs: Inputs | None) -> dict[str, Any] | None:
+    """Return what a page's map shows; None where nothing has a place, or too much for a page."""
+    result = process.show(bench, value, inputs)
+    if result.geometries is None or not 0 < len(result.rows) <= _MAP_ROWS:
+        return None
+    if not any(shape is not None for shape in result.geometries):
+        return None
+    collection: dict[str, Any] = orjson.loads(encode(result, "geojson"))
+    return collection
 
 
 def qualified(body: bytes, form: str) -> dict[str, Any]:

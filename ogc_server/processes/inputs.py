@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from catalog.settings import Settings
 from ogc_server.errors import ParameterError
 
 MAX_POINTS = 10_000
@@ -26,6 +27,9 @@ class Inputs(BaseModel):
 
     def check(self) -> None:
         """Raise ParameterError for what no schema can say."""
+
+    def check_here(self, settings: Settings, *, later: bool) -> None:
+        """Raise ParameterError for what this server does not take, or not at once (`later`: as a job)."""
 
     def one_of(self, *names: str) -> str:
         """Return which one of some inputs is given; ParameterError unless it is exactly one."""

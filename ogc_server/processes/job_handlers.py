@@ -95,12 +95,22 @@ def jobs(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
         least_seconds=given.get("minDuration"), most_seconds=given.get("maxDuration"),
         limit=most + 1, offset=min(offset, 10**9),
     )  # fmt: skip
-    found = service.catalog.jobs.list(query)
+    open_to = service.settings.processes.public_jobs or _is_operator(ask)
+    found = service.catalog.jobs.list(query) if open_to else []
     links = document(ask, OFFERS)
     if len(found) > most:
         links.append(link(ask.here(offset=offset + most), "next", JSON, text("link.next", ask.lang)))
     doc = {"jobs": [status_info(ask, job) for job in found[:most]], "links": links}
-    return answer_document(ask, doc, "jobs.html", cache=NEVER)
+    return answer_document(ask, doc, "jobs.html", {"hidden": not open_to}, cache=NEVER)
+
+
+def _is_operator(ask: Ask) -> bool:
+    """Tell whether the question comes from this very machine, and not through a proxy on it.
+
+    Who knows a job's id (128 random bits) may see and dismiss it; a list would tell the ids of others.
+    """
+    forwarded = any(name in ask.headers for name in ("x-forwarded-for", "forwarded", "x-real-ip", "via"))
+    return not forwarded and (ask.client in ("::1", "::ffff:127.0.0.1") or ask.client.startswith("127."))
 
 
 def job(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:

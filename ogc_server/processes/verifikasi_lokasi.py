@@ -7,15 +7,19 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from analysis.places import points_of
+from analysis.places import places_of_codes, points_of
 from analysis.result import Result
 from analysis.verify import verify_point
 from analysis.verify_points import verify_points
 from catalog.model import Scheme
+from catalog.settings import Settings
 from ogc_server.errors import ParameterError
 from ogc_server.processes.definition import NUMBER, TEXT, Process, object_of
 from ogc_server.processes.desk import Bench
 from ogc_server.processes.inputs import MAX_POINTS, Inputs, Year
+from ogc_server.processes.register import Register, register_path, verified
+
+_WAYS = "berkas_register, titik, lon + lat + kode"
 
 
 class Titik(BaseModel):
@@ -40,17 +44,28 @@ class VerifikasiLokasi(Inputs):
     vintage: Year | None = None
     toleransi_m: float = Field(default=100, ge=0, le=100_000)
     titik: list[Titik] | None = Field(default=None, min_length=1, max_length=MAX_POINTS)
+    berkas_register: Register | None = None
+
+    def check_here(self, settings: Settings, *, later: bool) -> None:
+        """Take a register only as a job, and only one that is there."""
+        if self.berkas_register is not None:
+            if not later:
+                raise ParameterError("process.input.job", "inputs.berkas_register")
+            register_path(settings.processes.registers, self.berkas_register.berkas)
 
     def check(self) -> None:
-        """Demand the three fields of a single point, or `titik` alone."""
-        if self.titik is None:
+        """Demand the three fields of a single point, or `titik` alone, or `berkas_register` alone."""
+        if self.berkas_register is not None:
+            if self.model_fields_set & {"lon", "lat", "kode", "titik"}:
+                raise ParameterError("process.input.one", "inputs.berkas_register", names=_WAYS)
+        elif self.titik is None:
             for name in ("lon", "lat", "kode"):
                 if name not in self.model_fields_set:
                     raise ParameterError("process.input.missing", f"inputs.{name}")
             if self.kode is None:
                 raise ParameterError("process.input.missing", "inputs.kode")
         elif self.model_fields_set & {"lon", "lat", "kode"}:
-            raise ParameterError("process.input.one", "inputs.titik", names="titik, lon + lat + kode")
+            raise ParameterError("process.input.one", "inputs.titik", names=_WAYS)
 
     def points(self) -> list[Titik]:
         """Return the points; what stands beside `titik` is the default of each."""
@@ -65,6 +80,8 @@ class VerifikasiLokasi(Inputs):
 
 def verifikasi_lokasi(bench: Bench, inputs: VerifikasiLokasi) -> list[dict[str, Any]]:
     """Return one verdict per point, in their order."""
+    if inputs.berkas_register is not None:
+        return verified(bench, inputs.berkas_register, inputs.skema, inputs.vintage, inputs.toleransi_m)
     points = inputs.points()
     if len(points) > 1:
         return _many(bench, points)
@@ -89,12 +106,18 @@ _VERDICT = object_of(verdik={"type": "string"}, kode_nyata=TEXT, nama_nyata=TEXT
 
 
 def _show(bench: Bench, value: Any, inputs: VerifikasiLokasi | None) -> Result:
-    """A job's points are forgotten when it ends; then the verdicts have no place."""
+    """Verdicts are at their points, unless these are forgotten with the job; sums are at their region."""
+    if value and "verdik" not in value[0]:
+        with bench.desk.desa(bench.snapshot, "area") as index:
+            return Result(value, value, places_of_codes(index, [row["kode"] for row in value]))
     places = None if inputs is None else points_of(one.model_dump() for one in inputs.points())
     return Result(value, value, places)
 
 
+_SUMS = object_of(kode=TEXT, jumlah={"type": "integer"})
+
 PROCESS = Process(
-    "verifikasi-lokasi", VerifikasiLokasi, verifikasi_lokasi, {"type": "array", "items": _VERDICT}, _show,
+    "verifikasi-lokasi", VerifikasiLokasi, verifikasi_lokasi,
+    {"type": "array", "items": {"oneOf": [_VERDICT, _SUMS]}}, _show,
     {"lon": "107.139", "lat": "-6.822", "kode": "32.03.01.2001"},
 )  # fmt: skip

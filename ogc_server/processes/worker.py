@@ -83,7 +83,9 @@ def _answer(desk: Desk, snapshot: Snapshot, heart: Heart, asked: Paper | None, j
     if asked is None:
         raise ProcessFailedError(where="inputs")
     process = find(desk.catalog.jobs.get(job_id).process_id)
-    value = work_on(process, Bench(desk, snapshot, heart.report), checked(process.model, asked.inputs))
+    value = work_on(
+        process, Bench(desk, snapshot, heart.report, job_id), checked(process.model, asked.inputs)
+    )
     return sealed(_without_places(value), asked.form)
 
 

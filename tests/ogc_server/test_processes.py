@@ -114,7 +114,16 @@ def test_the_inputs_have_the_fixed_names(door: httpx.Client) -> None:
     def names(process: str) -> set[str]:
         return set(door.get(f"/processes/{process}").json()["inputs"])
 
-    assert names("verifikasi-lokasi") == {"lon", "lat", "kode", "skema", "vintage", "toleransi_m", "titik"}
+    assert names("verifikasi-lokasi") == {
+        "lon",
+        "lat",
+        "kode",
+        "skema",
+        "vintage",
+        "toleransi_m",
+        "titik",
+        "berkas_register",
+    }
     assert names("wilayah-terdampak") >= {"area", "kejadian", "gempa"}
     assert names("bantuan-terdekat") >= {"asal", "jenis", "k"}
     assert names("alokasi-bantuan") >= {"kebutuhan", "stok", "tujuan_fungsi"}
