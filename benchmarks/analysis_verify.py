@@ -135,7 +135,7 @@ class Memory:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._end.wait(0.5):
+        while not self._end.wait(5):
             children = [child.pid for child in multiprocessing.active_children()]
             self.most = max(self.most, sum(map(_pss, [os.getpid(), *children])))
 

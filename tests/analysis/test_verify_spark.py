@@ -18,11 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.lookup import DesaIndex
+from analysis.spark_session import decode_error, encode_error
 from analysis.verify import Rujukan
 from analysis.verify_batch import Kolom
 from analysis.verify_register import Tugas, verify_register
-from analysis.verify_spark import verify_spark
-from catalog.errors import ConfigError, QueryError, RecordError
+from analysis.verify_spark import _Task, verify_spark
+from catalog.errors import ConfigError, PublishError, QueryError, RecordError
 from tests.analysis.test_lookup import sample
 from tests.servers import free_port
 from tests.servers.spark import Spark, cluster
@@ -77,13 +78,13 @@ def job(tmp_path: Path, people: pa.Table, country: DesaIndex) -> Tugas:
 def on_cluster(spark: Spark, job: Tugas, **more: Any) -> subprocess.CompletedProcess[str]:
     """Run `verify_spark` in a process of its own, as the command does: Java keeps its first environment."""
     call = (
-        "import pickle, sys; from analysis.verify_spark import verify_spark;"
+        "import pickle, sys; from analysis.verify_spark import _Task, verify_spark;"
         "job, master, more = pickle.load(sys.stdin.buffer);"
         "print(sorted(verify_spark(job, master, **more).counts.items()))"
     )
     done = subprocess.run(
         [sys.executable, "-c", call], input=pickle.dumps((job, spark.master, more)),
-        env=spark.environment, capture_output=True, timeout=200,
+        env=spark.environment, capture_output=True, timeout=280,
     )  # fmt: skip
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
@@ -115,14 +116,21 @@ def test_every_verdict_is_the_one_of_the_local_engine(spark: Spark, job: Tugas) 
     assert [p.name for p in there.out.parent.iterdir() if p.name.startswith(".")] == []
 
 
-def test_identity_numbers_stop_the_cluster_without_being_told(spark: Spark, job: Tugas) -> None:
-    held = replace(job, kolom=Kolom(keep=("nik",)), out=job.out.with_name("spark.parquet"))
-    done = on_cluster(spark, held)
-    assert done.returncode == 1
-    assert "QueryError" in done.stderr.splitlines()[-1]
-    assert "'nik' holds 16-digit numbers" in done.stderr.splitlines()[-1]
-    assert NIK not in done.stderr
-    assert not held.out.exists()
+def test_errors_of_an_executor_come_back_without_values(job: Tugas, people: pa.Table) -> None:
+    """Spark hands over the text of an error, between pages of its own; only our words are in it."""
+    [batch] = people.select(["nik", "lon", "lat", "kode"]).combine_chunks().to_batches()
+    numbered = batch.append_column("baris", pa.array(range(1, ROWS + 1)))
+    task = _Task(replace(job, kolom=Kolom(keep=("nik",))), "an index", shipped=False)
+    with pytest.raises(RuntimeError) as raised:
+        list(task(iter([numbered])))
+    assert NIK not in str(raised.value)
+    told = decode_error(Exception(f"Job aborted. RuntimeError: {raised.value}\n\tat org.apache"), "register")
+    assert isinstance(told, QueryError)
+    assert "'nik' holds 16-digit numbers" in str(told)
+    strange = decode_error(RuntimeError(encode_error(ValueError(NIK))), "register")
+    assert isinstance(strange, RecordError)
+    assert NIK not in str(strange)
+    assert isinstance(decode_error(RuntimeError("lost an executor"), "register"), PublishError)
 
 
 def test_the_command_on_a_csv(
@@ -145,7 +153,7 @@ def test_the_command_on_a_csv(
                 "--boundary-name", "WADMKD", "--boundary-scheme", "kemendagri", "--boundary-vintage", "2025",
                 "--out", str(out), "--json", "--engine", *engine,
             ],
-            env=spark.environment, capture_output=True, text=True, timeout=200,
+            env=spark.environment, capture_output=True, text=True, timeout=280,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         answers.append(
