@@ -59,8 +59,6 @@ def _frame(layer: RasterLayer, ask: Ask, crs: Crs) -> Grid:
     if "bbox" in values:
         given = layer.pick(values.get("bbox-crs"), "bbox-crs", CRS84)
         box = layer.one_box(values["bbox"], given, "bbox")
-        if box[0] >= box[2] or box[1] >= box[3]:
-            raise ParameterError("query.bbox-flat", "bbox")
         box = box if given.code == crs.code else moved(box, given, crs, "bbox")
     elif "bbox-crs" in values:
         raise ParameterError("query.bbox-crs-alone", "bbox-crs")
@@ -70,7 +68,8 @@ def _frame(layer: RasterLayer, ask: Ask, crs: Crs) -> Grid:
 
 
 def _pixels(box: Box, width: int | None, height: int | None) -> tuple[int, int]:
-    shape = (box[3] - box[1]) / (box[2] - box[0])
+    across, down = box[2] - box[0], box[3] - box[1]
+    shape = down / across if across > 0 and down > 0 else 0.0
     if not 1e-9 < shape < 1e9:
         raise ParameterError("query.bbox-flat", "bbox")
     if width is None and height is None:

@@ -1,6 +1,6 @@
 """How a raster is coloured: classes or a ramp over the values of one band, and its legend.
 
-A rule stands under `options.style` of the layer in its source's file. Without one, a hazard index
+A rule stands under `style` of the layer in its source's file. Without one, a hazard index
 between 0 and 1 gets the three classes of BNPB (Perka BNPB 2/2012: up to 1/3 rendah, up to 2/3 sedang,
 above tinggi) in green, yellow and red; anything else viridis from its least to its greatest value.
 """
@@ -58,7 +58,7 @@ class RampStop(Strict):
 
 
 class RasterRule(Strict):
-    """`options.style` of a raster layer: either classes or a ramp."""
+    """`style` of a raster layer: either classes or a ramp."""
 
     band: str | None = Field(default=None, description="Band to show; default: the first one")
     classes: list[StyleClass] = Field(default_factory=list, max_length=_SHADES)

@@ -47,7 +47,6 @@ class RasterLayerOptions(Options):
     pixel_size: float | None = Field(
         default=None, gt=0, description="Cell size of an image service in its units"
     )
-    style: dict[str, Any] | None = Field(default=None, description="Colours on maps: `classes` or `ramp`")
 
 
 class RasterHarvester(Harvester):

@@ -151,6 +151,7 @@ def test_a_place_without_data_is_an_empty_picture(client: httpx.Client) -> None:
         ({"bbox": "107,-6.7,107,-6.6"}, 400, "bbox"),
         ({"bbox": "nan,0,1,1"}, 400, "bbox"),
         ({"bbox": "0,0,1e-300,1"}, 400, "bbox"),
+        ({"bbox": "1e299,1e299,2e299,3e299", "bbox-crs": "EPSG:3857", "crs": "EPSG:32748"}, 400, "bbox"),
         ({"bbox-crs": "EPSG:3857"}, 400, "bbox-crs"),
         ({"bgcolor": "merah"}, 400, "bgcolor"),
         ({"transparent": "ya"}, 400, "transparent"),
@@ -255,8 +256,7 @@ produsen_data: BNPB
 layers:
   - remote: bahaya
     id: bahaya
-    options:
-      style: {style}
+    style: {style}
 """
 
 
