@@ -93,8 +93,10 @@ class Stager:
         if self._job.dry:
             name = f"dry-{name}"
         layer = self._offer.id
+        # of pages that an interrupted run staged it is not known which corrections fitted
+        fresh = listing.window or bool(self._mapping.corrections)
         for other, stage in self._job.store.stages():
-            if other == layer and (stage != name or listing.window) and not self._job.dry:
+            if other == layer and (stage != name or fresh) and not self._job.dry:
                 self._job.store.discard(other, stage)
         writer = self._job.store.writer(layer, self._mapping.schema, name)
         self._open_writer = (writer, stamp)

@@ -30,6 +30,9 @@ class Corrections:
         self.applied: set[int] = set()
         self.stale: set[int] = set()
 
+    def __bool__(self) -> bool:
+        return bool(self._of)
+
     def apply(self, ids: Sequence[str], rows: list[dict[str, Any]]) -> list[Note]:
         """Put cells right in place; return a note for each correction that no longer fits."""
         if not self._of:

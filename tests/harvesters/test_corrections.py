@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from catalog.model import FieldDef, FieldType, LayerSchema, RunState
 from catalog.reconciliation_model import Cell, Choice, Correction, Definition, Difference, SideSpec
 from harvesters.mapping.corrections import Corrections
 from tests.harvesters.support import World
+from tests.servers.postgres import Postgres
 
 SCHEMA = LayerSchema(
     (
@@ -171,6 +173,30 @@ def test_a_newer_truth_is_never_hidden(world: World, source: Any) -> None:
     world.upstream(_layer([_row(), OTHER], listing=LISTED | {"stage": "v3"}))
     assert world.harvest(source).counts.corrected == 1
     assert world.rows()["7"]["jiwa"] == 2, "the source says again what was decided about"
+
+
+def test_an_interrupted_harvest_hides_no_correction(world: World, source: Any) -> None:
+    _decided(world, ("jiwa", 1, 2))
+    many = [_row(), OTHER, *({"id": str(n), "kode": None, "jiwa": n} for n in range(100, 125))]
+    world.upstream(_layer(many, listing=LISTED | {"stage": "v2"}), fail_at="page-20")
+    assert world.harvest(source).state is RunState.FAILED
+    world.upstream(_layer(many, listing=LISTED | {"stage": "v2"}))
+    run = world.harvest(source)
+    assert (run.state, run.counts.corrected, world.rows()["7"]["jiwa"]) == (RunState.OK, 1, 2)
+
+
+def test_a_grown_deployment_corrects_too(tmp_path: Path, postgres: Postgres) -> None:
+    world = World(tmp_path, database=postgres.database(), layers=postgres.database(postgis=True))
+    world.upstream(_layer([_row(), OTHER]))
+    source = world.source({"remote": "fasilitas", "region_code": {"field": "kode", "vintage": 2025}})
+    world.harvest(source)
+    _decided(world, ("jiwa", 1, 2), ("kode", CODE, "32.03.05.2009"))
+    assert world.harvest(source).counts.corrected == 2
+    assert world.rows()["7"] == {"kode": "32.03.05.2009", "jiwa": 2}
+    world.upstream(_layer([_row(jiwa=9), OTHER]))
+    world.harvest(source)
+    assert (world.rows()["7"]["jiwa"], _state(world)) == (9, ("open", "stale"))
+    world.close()
 
 
 def test_a_dry_run_tells_nothing_to_the_books(world: World, source: Any) -> None:
