@@ -192,27 +192,34 @@ def hazards_of(geojson: Mapping[str, Any], *, kelas: str = "kelas") -> list[Baha
 
     `kelas` is the property of the class; classes rank by their order of first appearance.
     """
-    return [Bahaya(shape, str(properties.get(kelas) or "")) for shape, properties in _features(geojson)]
+    return [
+        Bahaya(shape, str(properties.get(kelas) or "")) for shape, properties in _features(geojson, "area")
+    ]
 
 
-def geometry_of(geojson: Mapping[str, Any]) -> shapely.Geometry:
-    """Return all geometry of GeoJSON as one."""
-    shapes = [shape for shape, _ in _features(geojson)]
+def geometry_of(geojson: Mapping[str, Any], *, where: str = "area") -> shapely.Geometry:
+    """Return all geometry of GeoJSON as one; errors name `where`."""
+    shapes = [shape for shape, _ in _features(geojson, where)]
     return shapes[0] if len(shapes) == 1 else shapely.GeometryCollection(shapes)
 
 
-def _features(geojson: Mapping[str, Any]) -> list[tuple[shapely.Geometry, Mapping[str, Any]]]:
+def _features(geojson: object, where: str) -> list[tuple[shapely.Geometry, Mapping[str, Any]]]:
+    if not isinstance(geojson, Mapping):
+        raise QueryError("this is not GeoJSON", where=where)
     kind = geojson.get("type")
     if kind == "FeatureCollection":
-        return [pair for feature in geojson.get("features") or [] for pair in _features(feature)]
-    properties = (geojson.get("properties") or {}) if kind == "Feature" else {}
+        features = geojson.get("features")
+        if not isinstance(features, list):
+            raise QueryError("a FeatureCollection has a list of features", where=where)
+        return [pair for feature in features for pair in _features(feature, where)]
+    properties = geojson.get("properties") if kind == "Feature" else None
     geometry = geojson.get("geometry") if kind == "Feature" else geojson
     if kind == "Feature" and geometry is None:
         return []
     try:
         shape = shapely.from_geojson(json.dumps(geometry))
     except (shapely.GEOSException, TypeError, ValueError):
-        raise QueryError("this is not GeoJSON geometry", where="area") from None
+        raise QueryError("this is not GeoJSON geometry", where=where) from None
     if not all(math.isfinite(v) for v in shapely.get_coordinates(shape).ravel().tolist()):
-        raise QueryError("a coordinate is no number", where="area")
-    return [(shape, properties)]
+        raise QueryError("a coordinate is no number", where=where)
+    return [(shape, properties if isinstance(properties, Mapping) else {})]

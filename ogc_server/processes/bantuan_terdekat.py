@@ -30,7 +30,7 @@ def bantuan_terdekat(bench: Bench, inputs: BantuanTerdekat) -> list[dict[str, An
     """Return the nearest facilities of each origin, one row each."""
     finder = _finder(bench, inputs)
     if isinstance(inputs.asal, dict):
-        origins = origins_of_geometry(geometry_of(inputs.asal))
+        origins = origins_of_geometry(geometry_of(inputs.asal, where="asal"))
     else:
         with bench.desk.desa(bench.snapshot, "area") as index:
             origins = origins_of_codes(index, inputs.asal)

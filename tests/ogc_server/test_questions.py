@@ -300,6 +300,9 @@ POINT = {"type": "Point", "coordinates": list(CENTRE)}
 @pytest.mark.parametrize(
     ("process", "inputs", "where"),
     [
+        ("wilayah-terdampak", {"area": {"type": "FeatureCollection", "features": [None]}}, "inputs.area"),
+        ("wilayah-terdampak", {"area": {"type": "FeatureCollection", "features": 3}}, "inputs.area"),
+        ("bantuan-terdekat", {"asal": {"type": "Feature", "geometry": 1, "properties": []}}, "inputs.asal"),
         ("wilayah-terdampak", {"raster": "inarisk"}, "inputs.ambang"),
         ("wilayah-terdampak", {"raster": "inarisk", "ambang": [2, 1]}, "inputs.ambang"),
         ("wilayah-terdampak", {"raster": "inarisk", "ambang": [1], "kelas": ["a", "b"]}, "inputs.kelas"),
