@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 import click
 
 from cli.app import App, Command, json_option, pass_app
+from cli.signals import PARENT, ended_by_kill
 
 
 @click.command(cls=Command)
@@ -24,7 +26,7 @@ def serve(app: App, host: str, port: int, workers: int, with_scheduler: bool) ->
     from ogc_server.serve import serve as run_server  # heavy; only this command needs it
 
     app.catalog.close()  # migrated here once, before the workers open it
-    with scheduler_beside(app) if with_scheduler else nullcontext():
+    with ended_by_kill(), scheduler_beside(app) if with_scheduler else nullcontext():
         run_server(app.settings, host=host, port=port, workers=workers)
 
 
@@ -32,7 +34,8 @@ def serve(app: App, host: str, port: int, workers: int, with_scheduler: bool) ->
 def scheduler_beside(app: App) -> Iterator[None]:
     """Run `satudata schedule` as a child, so that no harvest can disturb the server."""
     command = [sys.executable, "-m", "cli.main", "--config", str(app.config_dir), "--data", str(app.data_dir)]
-    child = subprocess.Popen([*command, "schedule"])  # noqa: S603 - our own command
+    environment = {**os.environ, PARENT: str(os.getpid())}
+    child = subprocess.Popen([*command, "schedule"], env=environment)  # noqa: S603 - our own command
     try:
         yield
     finally:
