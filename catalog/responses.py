@@ -248,6 +248,14 @@ class ResponseBook:
         with self._db.read() as connection:
             return _select(connection, limit=limit)
 
+    def trouble(self, since: datetime) -> int:
+        """Count the events that wait after a failure, and those that failed for good since an instant."""
+        failed = sa.and_(responses.c.state == ResponseState.FAILED, responses.c.updated >= since)
+        again = sa.and_(responses.c.state == ResponseState.WAITING, responses.c.attempts > 0)
+        with self._db.read() as connection:
+            query = sa.select(sa.func.count()).select_from(responses).where(sa.or_(failed, again))
+            return int(connection.scalar(query) or 0)
+
     def counts(self) -> dict[str, int]:
         """Return how many events are in each state."""
         query = sa.select(responses.c.state, sa.func.count()).group_by(responses.c.state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,9 @@ def health(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
         {"id": key, "reason": reason.split(":")[0]} for key, reason in sorted(snapshot.broken.items())
     ]  # the whole reason, which may hold paths, stands in the log
     bad = [one for one in sources if one["state"] in ("failed", "incomplete", "held")]
+    responses = _responses(service)
     doc = {
-        "status": "degraded" if broken or bad or service.live.trouble else "ok",
+        "status": "degraded" if broken or bad or service.live.trouble or any(responses.values()) else "ok",
         "generation": snapshot.generation,
         "collections": len(snapshot.visible()),
         "catalog": {
@@ -47,8 +49,17 @@ def health(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
         },
         "broken": broken,
         "sources": sources,
+        **({"responses": responses} if responses else {}),
     }
     return document(ask, doc, "health.html", {"now": service.now()}, cache=NEVER)
+
+
+def _responses(service: Service) -> dict[str, int]:
+    """Return how many events and notices of the last day are in trouble; nothing when none are answered."""
+    if not service.settings.response.enabled:
+        return {}
+    since, catalog = service.now() - timedelta(days=1), service.catalog
+    return {"events": catalog.responses.trouble(since), "notices": catalog.outbox.trouble(since)}
 
 
 def _enabled(config_dir: Path) -> tuple[str, ...]:

@@ -125,6 +125,14 @@ class Outbox:
         with self._db.read() as connection:
             return [_notice(row) for row in connection.execute(query)]
 
+    def trouble(self, since: datetime) -> int:
+        """Count the notices that wait after a failure, and those given up since an instant."""
+        gone = sa.and_(notices.c.state == NoticeState.GIVEN_UP, notices.c.finished >= since)
+        again = sa.and_(notices.c.state == NoticeState.WAITING, notices.c.attempts > 0)
+        with self._db.read() as connection:
+            query = sa.select(sa.func.count()).select_from(notices).where(sa.or_(gone, again))
+            return int(connection.scalar(query) or 0)
+
     def counts(self) -> dict[str, int]:
         """Return how many notices are in each state."""
         query = sa.select(notices.c.state, sa.func.count()).group_by(notices.c.state)

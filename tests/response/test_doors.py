@@ -192,6 +192,19 @@ def test_over_http_it_answers_and_publishes_nothing(desk: Desk) -> None:
         assert "tidak ada yang diterbitkan" in page.text
 
 
+def test_health_tells_of_events_that_could_not_be_answered(desk: Desk) -> None:
+    desk.feeds["autogempa"] = [quake()]
+    assert desk.harvest().state is RunState.OK
+    broken = desk.responder(needs=[{"item": "beras_kg", "per": "kambing", "amount": 1}])
+    world = World(desk.settings, desk.catalog, desk.store)
+    with running(world) as url, httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+        assert client.get("/health").json()["responses"] == {"events": 0, "notices": 0}
+        store = open_store(desk.settings)
+        Responder(broken.settings, desk.catalog, store, clock=desk.clock).run()
+        said = client.get("/health").json()
+    assert (said["status"], said["responses"]) == ("degraded", {"events": 1, "notices": 0})
+
+
 # -- warnings ------------------------------------------------------------------------------------------
 
 
