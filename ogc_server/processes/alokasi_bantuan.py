@@ -124,7 +124,7 @@ PROCESS = Process(
     "alokasi-bantuan", AlokasiBantuan, alokasi_bantuan,
     object_of(kiriman=ROWS, tidak_terpenuhi=ROWS, ringkasan=ROWS), _show,
     {
-        "kebutuhan": '[{"kode": "32.03.01.2001", "item": "beras", "jumlah": 10, "lon": 107.1, "lat": -6.8}]',
+        "kebutuhan": '[{"kode": "32.03.01.2001", "item": "beras", "jumlah": 10, "lon": 107.2, "lat": -6.9}]',
         "stok": '[{"gudang": "A", "item": "beras", "jumlah": 8, "lon": 107.1, "lat": -6.8}]',
     },
 )  # fmt: skip

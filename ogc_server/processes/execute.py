@@ -8,8 +8,9 @@ from base64 import b64encode
 from typing import Any
 
 import orjson
+import shapely
 
-from analysis.result import MEDIA, encode
+from analysis.result import MEDIA, Result, encode
 from catalog.errors import QueryError, SatuDataError
 from catalog.messages import text
 from ogc_server.processes.definition import OUTPUT, Process
@@ -17,7 +18,8 @@ from ogc_server.processes.desk import Bench
 from ogc_server.processes.errors import ProcessFailedError
 from ogc_server.processes.inputs import Inputs
 
-_MAP_ROWS = 200
+_MAP_ROWS = 1000
+_MAP_DEGREES = 0.0005
 LOGGER = logging.getLogger(__name__)
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 
@@ -46,13 +48,14 @@ def encoded(process: Process, bench: Bench, value: Any, form: str, inputs: Input
 
 
 def on_map(process: Process, bench: Bench, value: Any, inputs: Inputs | None) -> dict[str, Any] | None:
-    """Return what a page's map shows; None where nothing has a place, or too much for a page."""
+    """Return what a page's map shows, simplified; None where nothing has a place, or too much for a page."""
     result = process.show(bench, value, inputs)
     if result.geometries is None or not 0 < len(result.rows) <= _MAP_ROWS:
         return None
     if not any(shape is not None for shape in result.geometries):
         return None
-    collection: dict[str, Any] = orjson.loads(encode(result, "geojson"))
+    coarse = Result(value, result.rows, shapely.simplify(result.geometries, _MAP_DEGREES))
+    collection: dict[str, Any] = orjson.loads(encode(coarse, "geojson"))
     return collection
 
 
