@@ -13,7 +13,7 @@ export class Layers {
 
   get(id) { return this.shown.find((one) => one.id === id); }
 
-  async add(id, { opacity = 1, visible = true, column = null } = {}) {
+  async add(id, { opacity = 1, visible = true, column = null, onTop = false } = {}) {
     if (this.get(id)) return;
     const known = layerOf(id);
     if (!known) return say(t("layer.missing", { id }));
@@ -21,7 +21,7 @@ export class Layers {
       const made = await this.#style(known, column);
       if (this.get(id)) return;
       // pictures go below what is drawn over them
-      const at = known.kind === "raster" ? this.shown.filter((one) => layerOf(one.id).kind !== "raster").length : 0;
+      const at = known.kind === "raster" && !onTop ? this.shown.filter((one) => layerOf(one.id).kind !== "raster").length : 0;
       this.#draw(id, made.style, at > 0 ? this.#names(this.shown[at - 1])[0] : undefined);
       this.shown.splice(at, 0, { id, opacity, visible, column, ...made });
       this.#apply(this.get(id));

@@ -85,7 +85,7 @@ map.on("load", async () => {
   parts.compare = startCompare(map, layers);
   const online = document.getElementById("online");
   online?.addEventListener("change", () => showOnline(map, online.checked));
-  for (const one of [...(given.layers ?? config.basemap.slice(0, 1).map((id) => ({ id })))].reverse()) await layers.add(one.id, one);
+  for (const one of [...(given.layers ?? config.basemap.slice(0, 1).map((id) => ({ id })))].reverse()) await layers.add(one.id, { ...one, onTop: true });
   drawShown(layers);
   if (given.time) parts.time.value = given.time;
   if (given.compare) parts.compare.value = given.compare;

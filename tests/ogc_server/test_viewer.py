@@ -1,0 +1,310 @@
+"""The map viewer in a real browser: right colours at known places, each tool works, on a phone and by keyboard."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from catalog.model import FieldDef, FieldType, LayerSchema, RegionCode
+from catalog.regions import Region
+from catalog.settings import ViewerSettings
+from layers.contract import FeatureBatch
+from tests.ogc_server import rasters
+from tests.ogc_server.conftest import running
+from tests.ogc_server.world import World, desa, make_settings, open_world
+from tests.servers.browser import Watch, chromium, pixels, until
+
+DESA = LayerSchema(
+    (FieldDef("kode"), FieldDef("nama")), "MultiPolygon", region_code=RegionCode(field="kode", vintage=2025)
+)
+COUNTS = LayerSchema(
+    (FieldDef("kode"), FieldDef("penerima", FieldType.INTEGER)),
+    region_code=RegionCode(field="kode", vintage=2025),
+)
+QUAKES = LayerSchema(
+    (FieldDef("waktu", FieldType.DATETIME), FieldDef("magnitudo", FieldType.REAL)),
+    "Point",
+    time_field="waktu",
+)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Iterator[World]:
+    """Cianjur's desa, counts in them, earthquakes on three days, a hazard index."""
+    folder = tmp_path_factory.mktemp("peta")
+    settings = make_settings(folder)
+    processes = settings.processes.model_copy(update={"boundaries": "batas"})
+    made = open_world(settings.model_copy(update={"processes": processes}))
+    villages = desa(shared_data)
+    rows = [{"kode": i, "nama": row["nama"]} for i, row in zip(villages.ids, villages.rows, strict=True)]
+    made.publish("batas", DESA, FeatureBatch(villages.ids, rows, villages.geometries), title="Batas Desa")
+    counts = [{"kode": i, "penerima": 10 * n} for n, i in enumerate(villages.ids)]
+    made.publish("penerima", COUNTS, FeatureBatch(villages.ids, counts), kind="table", title="Penerima")
+    import shapely
+
+    from tests.layers.conftest import batch
+
+    days = [f"2025-01-0{n}T06:00:00.000Z" for n in (1, 2, 9)]
+    places = [shapely.Point(107.0 + n / 10, -7.0) for n in range(3)]
+    events = {str(n): {"waktu": _moment(day), "magnitudo": 5.0} for n, day in enumerate(days)}
+    made.publish("gempa", QUAKES, batch(events, list(places)), title="Gempa")
+    made.catalog.regions.load(
+        "kemendagri", 2025,
+        [Region("32", "provinsi", "Jawa Barat", None), Region("32.03", "kabkota", "Kabupaten Cianjur", "32")],
+        source="tests",
+    )  # fmt: skip
+    rasters.publish(
+        made, "bahaya", rasters.index(), folder, title="Indeks bahaya", nodata=-9999, names=("indeks",)
+    )
+    yield made
+    made.close()
+
+
+def _moment(text: str) -> object:
+    from datetime import datetime
+
+    return datetime.fromisoformat(text)
+
+
+@pytest.fixture(scope="module")
+def base(world: World) -> Iterator[str]:
+    with running(world) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as launched:
+        yield launched
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(locale="id-ID", viewport={"width": 1200, "height": 800})
+    yield context.new_page()
+    context.close()
+
+
+def open_map(page: Page, base: str, anchor: str = "", lang: str = "id") -> Watch:
+    watch = Watch(page, base)
+    page.goto(f"{base}/peta?lang={lang}{anchor}")
+    page.wait_for_selector("#map[data-ready]", timeout=60_000)
+    return watch
+
+
+def settle(page: Page) -> None:
+    """Wait until the map has drawn all it has."""
+    until(page, "window.viewer.map.loaded() && window.viewer.map.areTilesLoaded()")
+    page.evaluate("new Promise((done) => { viewer.map.once('render', done); viewer.map.triggerRepaint(); })")
+
+
+def colour_at(page: Page, lon: float, lat: float) -> np.ndarray:
+    """Return the mean colour of the map around a place."""
+    settle(page)
+    where = page.evaluate(f"viewer.map.project([{lon}, {lat}])")
+    box = page.locator("#map").bounding_box()
+    assert box is not None
+    picture = pixels(page.screenshot())
+    x, y = int(box["x"] + where["x"]), int(box["y"] + where["y"])
+    return picture[y - 2 : y + 3, x - 2 : x + 3].reshape(-1, 3).mean(axis=0)
+
+
+AT = "#map=9.5/-7.0/107.1"
+
+
+def test_layers_show_in_their_colours_and_the_sea_does_not(page: Page, base: str) -> None:
+    watch = open_map(page, base, f"{AT}&l=batas:1")
+    land, sea = colour_at(page, 107.13, -6.95), colour_at(page, 106.73, -6.7)
+    assert land[2] - land[0] > 60  # the default style's blue
+    assert np.abs(sea - [223, 234, 242]).max() < 12
+    page.get_by_label("Kepekatan Batas Desa").fill("10")
+    paler = colour_at(page, 107.13, -6.95)
+    assert paler.mean() > land.mean() + 30
+    watch.check()
+
+
+def test_a_raster_shows_its_classes_and_its_value(page: Page, base: str) -> None:
+    watch = open_map(page, base, "#map=10/-6.7/107.1&l=bahaya:1")
+    low, high = colour_at(page, 106.95, -6.72), colour_at(page, 107.38, -6.72)
+    assert low[1] > low[0]  # green: low hazard in the west
+    assert high[0] > high[1]  # red: high hazard in the east
+    where = page.evaluate("viewer.map.project([107.38, -6.72])")
+    box = page.locator("#map").bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + where["x"], box["y"] + where["y"])
+    expect(page.locator("#info-body .value")).to_have_text(re.compile(r"^0,[89]\d*$"))
+    expect(page.locator("#shown-layers .legend li")).to_have_count(3)
+    watch.check()
+
+
+def test_a_place_is_found_by_name_and_by_code_with_the_keyboard(page: Page, base: str) -> None:
+    watch = open_map(page, base)
+    page.locator("#place").fill("cianjur")
+    expect(page.locator("#places li").first).to_contain_text("Kabupaten Cianjur")
+    page.locator("#place").fill("32.03.01.1006")
+    expect(page.locator("#places li").first).to_contain_text("32.03.01.1006")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    until(page, "viewer.map.getZoom() > 11 && !viewer.map.isMoving()")
+    page.locator("#map canvas").focus()
+    page.keyboard.press("Enter")  # what is at the centre
+    expect(page.locator("#info-body")).to_contain_text("32.03.01.1006")
+    watch.check()
+
+
+def test_the_table_shows_what_is_in_view_and_leads_to_it(page: Page, base: str) -> None:
+    watch = open_map(page, base, f"{AT}&l=batas:1&p=table")
+    expect(page.locator("#table-count")).to_contain_text(re.compile(r"1–25 dari 3\d\d"))
+    page.get_by_role("button", name="Berikutnya").click()
+    expect(page.locator("#table-count")).to_contain_text("26–50")
+    page.locator("#table-body button").first.click()
+    until(page, "viewer.map.getZoom() > 10.5")
+    watch.check()
+
+
+def test_a_table_becomes_a_thematic_map(page: Page, base: str) -> None:
+    watch = open_map(page, base, AT + "&l=")
+    page.locator("#catalogue").get_by_label("Penerima").check()
+    page.locator("#catalogue select").select_option("penerima")
+    expect(page.locator("#shown-layers .legend li").nth(4)).to_be_visible()
+    settle(page)
+    picture = pixels(page.locator("#map").screenshot())
+    assert len(np.unique(picture.reshape(-1, 3) // 24, axis=0)) > 8  # several classes of colour
+    assert "penerima:1:penerima" in page.evaluate("decodeURIComponent(location.hash)")
+    watch.check()
+
+
+def test_time_keeps_only_what_had_happened(page: Page, base: str) -> None:
+    watch = open_map(page, base, f"{AT}&l=gempa:1")
+    count = "viewer.map.queryRenderedFeatures({layers: viewer.layers.ids('gempa')}).length"
+    until(page, f"{count} === 3")
+    page.locator("#time-at").fill("1")
+    until(page, f"{count} === 2")
+    expect(page.locator("#time-label")).to_contain_text("2 Jan 2025")
+    page.locator("#time-days").select_option("1")
+    until(page, f"{count} === 1")
+    watch.check()
+
+
+def test_compare_shows_another_layer_on_the_right(page: Page, base: str) -> None:
+    watch = open_map(page, base, "#map=10/-6.8/107.2&l=batas:1,bahaya:1")
+    page.locator("#tab-tools").click()
+    page.locator("#compare-layer").select_option("bahaya")
+    page.wait_for_selector("#compare-map[data-ready=bahaya]")
+    page.wait_for_timeout(3000)
+    high = colour_at(page, 107.3, -6.8)
+    assert high[0] > high[2] + 30  # the raster alone
+    page.locator("#compare-at").fill("100")
+    covered = colour_at(page, 107.3, -6.8)
+    assert np.abs(covered - high).max() > 25
+    watch.check()
+
+
+def test_measuring_is_right_on_the_sphere(page: Page, base: str) -> None:
+    watch = open_map(page, base, "#map=10/-7/107.5&l=")
+    page.locator("#tab-tools").click()
+    page.get_by_role("button", name="Ukur jarak").click()
+    box = page.locator("#map").bounding_box()
+    assert box is not None
+    for place in ([107.4, -7.0], [107.6, -7.0], [107.6, -7.1]):
+        where = page.evaluate(f"viewer.map.project({place})")
+        page.mouse.click(box["x"] + where["x"], box["y"] + where["y"])
+    text = page.locator("#measure-result").inner_text()
+    km = float(re.findall(r"Jarak ([\d,]+) km", text)[0].replace(",", "."))
+    km2 = float(re.findall(r"Luas ([\d,]+) km", text)[0].replace(",", "."))
+    assert km == pytest.approx(22.08 + 11.06, rel=0.01)  # pyproj.Geod on WGS 84
+    assert km2 == pytest.approx(22.08 * 11.06 / 2, rel=0.015)
+    page.locator("#map canvas").focus()
+    page.keyboard.press("Escape")
+    expect(page.locator("#measure-result")).to_have_text("")
+    watch.check()
+
+
+def test_a_link_shows_the_same_to_others(page: Page, base: str, browser: Browser) -> None:
+    open_map(page, base, f"{AT}&l=batas:0.5,bahaya:-0.8")
+    page.get_by_role("button", name="Naikkan Indeks bahaya").click()
+    shared = page.url
+    assert "l=bahaya:-0.8,batas:0.5" in shared
+    context = browser.new_context(locale="en-US", viewport={"width": 1200, "height": 800})
+    other = context.new_page()
+    other.goto(shared)
+    other.wait_for_selector("#map[data-ready]", timeout=60_000)
+    assert other.evaluate("viewer.layers.shown.map((one) => [one.id, one.opacity, one.visible])") == [
+        ["bahaya", 0.8, False], ["batas", 0.5, True],
+    ]  # fmt: skip
+    assert abs(other.evaluate("viewer.map.getZoom()") - 9.5) < 0.01
+    context.close()
+
+
+def test_the_printed_sheet_has_map_scale_legend_and_sources(page: Page, base: str) -> None:
+    watch = open_map(page, base, "#map=10/-6.7/107.1&l=batas:1,bahaya:1&p=tools")
+    page.evaluate("window.print = () => { window.printed = true; }")
+    page.locator("#print-title").fill("Bahaya di Cianjur")
+    page.get_by_role("button", name="Cetak").click()
+    until(page, "window.printed")
+    across = page.evaluate("viewer.map.getBounds().getEast() - viewer.map.getBounds().getWest()") * 111_320 * 0.9932
+    page.emulate_media(media="print")
+    sheet = page.locator("#sheet")
+    expect(sheet.locator("h1")).to_have_text("Bahaya di Cianjur")
+    expect(sheet).to_contain_text("Batas Desa · Badan Informasi Geospasial · CC-BY-4.0 · versi 1")
+    picture = pixels(sheet.locator("img").screenshot())
+    assert len(np.unique(picture.reshape(-1, 3) // 32, axis=0)) > 5
+    ratio = float(re.sub(r"[^\d]", "", re.findall(r"1 : ([\d.]+)", sheet.inner_text())[0]))
+    assert ratio == pytest.approx(across / 0.18, rel=0.02)
+    watch.check()
+
+
+def test_it_fits_a_phone_and_speaks_english(browser: Browser, base: str) -> None:
+    context = browser.new_context(
+        locale="en-US", viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True
+    )
+    page = context.new_page()
+    watch = open_map(page, base, lang="en")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    expect(page.get_by_role("tab", name="Layers")).to_be_visible()
+    page.locator("#toggle-side").tap()
+    expect(page.locator("#panel-layers")).to_be_hidden()
+    canvas = page.locator("#map").bounding_box()
+    assert canvas is not None
+    assert canvas["height"] > 500
+    watch.check()
+    context.close()
+
+
+def test_layers_that_are_gone_are_said_and_do_not_stop_the_map(page: Page, base: str) -> None:
+    open_map(page, base, f"{AT}&l=hilang:1,batas:1")
+    expect(page.locator("#shown-layers > li")).to_have_count(1)
+
+
+def test_places_over_http(base: str) -> None:
+    with httpx.Client(base_url=base, trust_env=False) as client:
+        found = client.get("/places?q=CIANJUR&limit=3").json()["features"]
+        assert found[0]["id"] == "32.03"
+        assert found[0]["properties"]["tingkat"] == "kabkota"
+        assert len(client.get("/places?q=suka&limit=3").json()["features"]) == 3
+        west, south, east, north = found[0]["bbox"]
+        assert west < 107.1 < east
+        assert south < -7 < north
+        assert client.get("/places?q=tidakada").json()["features"] == []
+        assert client.get("/places?q=").status_code == 400
+
+
+def test_another_host_is_asked_only_when_it_is_configured(world: World) -> None:
+    online = ViewerSettings(
+        online_basemap="https://peta.example.go.id/{z}/{x}/{y}.png", online_attribution="BIG"
+    )
+    with running(world) as url, httpx.Client(base_url=url, trust_env=False) as client:
+        assert "example.go.id" not in client.get("/peta?f=html").headers["content-security-policy"]
+    changed = World(world.settings.model_copy(update={"viewer": online}), world.catalog, world.store)
+    with running(changed) as url, httpx.Client(base_url=url, trust_env=False) as client:
+        answer = client.get("/peta?f=html")
+        policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
+        assert "https://peta.example.go.id" in policy["img-src"]
+        assert "example.go.id" not in policy["script-src"]
+        assert 'id="online"' in answer.text
