@@ -258,7 +258,7 @@ class Desk:
             case "people":
                 return aggregates_of(reader)
             case "roads":
-                return roads_of(reader, chosen.roads_speed, chosen.roads_oneway)
+                return _roads(reader, chosen.roads_speed, chosen.roads_oneway)
         return self._open_index(reader)
 
     def _index_folder(self, info: VersionInfo) -> Path:
@@ -275,6 +275,16 @@ class Desk:
             made = index_of_reader(reader, folder, columns, cells=False)
             _drop_old(root, reader.info)
             return made
+
+
+def _roads(reader: LayerReader, speed: str, oneway: str) -> RoadNetwork:
+    """Read the network; what is wrong with it is not the question's fault but a setting's."""
+    try:
+        return roads_of(reader, speed, oneway)
+    except QueryError as error:
+        raise NotConfiguredError(
+            error.detail, where=error.where, setting=f"processes.{error.where}"
+        ) from error
 
 
 def _drop_old(root: Path, info: VersionInfo) -> None:

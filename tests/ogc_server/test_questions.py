@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,10 @@ from catalog.sources import SourceConfig
 from harvesters.engine.engine import Engine
 from layers.contract import FeatureBatch
 from layers.raster import write_cog
+from ogc_server.processes.desk import Desk
+from ogc_server.processes.errors import NotConfiguredError
+from ogc_server.readers import Readers
+from ogc_server.snapshot import Snapshot
 from tests.analysis.test_shakemap import grid_xml
 from tests.ogc_server.conftest import running
 from tests.ogc_server.test_processes import BOUNDARIES, EVENTS, PEOPLE, STORES, answer, ask
@@ -144,6 +149,10 @@ def filled(
 @pytest.fixture(scope="module")
 def door(filled: tuple[World, FeatureBatch]) -> Iterator[httpx.Client]:
     with running(filled[0]) as url, httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+        deadline = time.monotonic() + 60
+        while ask(client, "bantuan-terdekat", {"asal": ["32.03.01.2001"]}).status_code == 503:
+            assert time.monotonic() < deadline  # indexes are made beside the requests
+            time.sleep(0.2)
         yield client
 
 
@@ -292,6 +301,22 @@ def test_zonal_statistics_of_an_index(door: httpx.Client) -> None:
     known = [row for row in rows if row["rata_rata"] is not None]
     assert all(0 <= row["min"] <= row["rata_rata"] <= row["maks"] <= 1 for row in known)
     assert np.mean([row["simpangan_baku"] for row in known]) == pytest.approx(0.28, abs=0.05)
+
+
+def test_a_network_that_does_not_fit_its_settings_is_not_the_fault_of_who_asks(
+    filled: tuple[World, FeatureBatch],
+) -> None:
+    world, _ = filled
+    chosen = world.settings.model_copy(deep=True)
+    chosen.processes.roads_speed = "laju"
+    readers = Readers(world.store)
+    try:
+        with pytest.raises(NotConfiguredError) as error:
+            Desk(chosen, world.catalog, readers).finder(Snapshot.build(world.catalog))
+        assert error.value.params["setting"] == "processes.roads_speed"
+        assert error.value.http_status == 503
+    finally:
+        readers.close()
 
 
 POINT = {"type": "Point", "coordinates": list(CENTRE)}
