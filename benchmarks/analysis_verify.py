@@ -14,6 +14,7 @@ import resource
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -180,11 +181,11 @@ def stages(index: DesaIndex, source: Path, folder: Path, size: int = 250_000) ->
     print(f"microseconds of CPU a row: {shown}; all {sum(best.values()):.2f}")
 
 
-def register(index: DesaIndex, source: Path, workers: int) -> None:
+def register(index: Path, source: Path, workers: int) -> None:
     rows = pq.read_metadata(source).num_rows
     children, own = resource.getrusage(resource.RUSAGE_CHILDREN), time.process_time()
     with stopwatch() as seconds, Memory() as memory:
-        job = Tugas(source, source.with_name("out.parquet"), index.folder, workers=workers)
+        job = Tugas(source, source.with_name("out.parquet"), index, workers=workers)
         summary = verify_register.verify_register(job)
     wall, after = seconds(), resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - children.ru_utime - children.ru_stime
@@ -232,11 +233,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temp:
         folder = Path(temp)
         with stopwatch() as seconds:
-            builder = multiprocessing.get_context("spawn").Process(
-                target=_build, args=(given, folder / "index")
-            )
-            builder.start()
-            builder.join()
+            _alone(_build, given, folder / "index")
         index = DesaIndex(folder / "index")
         print(f"index of {len(index)} desa with cells: {seconds():.1f} s; load {os.getloadavg()[0]:.1f}")
         single(index)
@@ -247,10 +244,19 @@ def main() -> None:
         make_register(index, source, given.rows, 1)
         stages(whole, source, folder)
         del whole
-        register(index, source, os.cpu_count() or 1)
+        _alone(register, index.folder, source, os.cpu_count() or 1)
         for times in given.times:
             make_register(index, source, given.rows, times)
-            register(index, source, os.cpu_count() or 1)
+            _alone(register, index.folder, source, os.cpu_count() or 1)
+
+
+def _alone(function: Callable[..., None], *arguments: object) -> None:
+    """Call in a fresh process, whose memory nothing else has grown."""
+    child = multiprocessing.get_context("spawn").Process(target=function, args=arguments)
+    child.start()
+    child.join()
+    if child.exitcode:
+        raise SystemExit(child.exitcode)
 
 
 def _build(given: argparse.Namespace, folder: Path) -> None:
