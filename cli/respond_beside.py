@@ -16,6 +16,8 @@ from cli.app import App
 
 log = logging.getLogger(__name__)
 _LOOK, _AFTER_FAILURE = 1.0, 15.0
+_STDERR = 2
+"""Where the child's words go: standard output may be the JSON of `satudata harvest --json`."""
 
 
 @contextmanager
@@ -65,7 +67,7 @@ def answer(app: App, stop: threading.Event) -> int:
     """Run `satudata respond --pending`; end it when `stop` is set. Return its exit code."""
     command = [sys.executable, "-m", "cli.main", "--config", str(app.config_dir), "--data", str(app.data_dir)]
     child = subprocess.Popen(  # noqa: S603 - our own command
-        [*command, "respond", "--pending"], stdin=subprocess.DEVNULL
+        [*command, "respond", "--pending"], stdin=subprocess.DEVNULL, stdout=_STDERR
     )
     while child.poll() is None:
         if stop.wait(0.2):

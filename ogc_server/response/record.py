@@ -40,8 +40,9 @@ def title(answer: Answer, lang: str, zone: str) -> str:
     """Name the event: "Gempa M5,6 Cianjur, 21 Nov 2022 13.21 WIB"."""
     event = answer.event
     at = event.at.astimezone(ZoneInfo(zone))
-    when = format_datetime(
-        at, "d MMM yyyy HH.mm zzz" if lang == "id" else "d MMM yyyy HH:mm zzz", locale=lang
+    clock = "HH.mm" if lang == "id" else "HH:mm"
+    when = (
+        f"{format_datetime(at, f'd MMM yyyy {clock}', locale=lang)} {format_datetime(at, 'zzz', locale='id')}"
     )
     params: dict[str, Any] = {"tempat": event.place or "-", "waktu": when}
     if event.quake is not None:

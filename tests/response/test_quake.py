@@ -106,6 +106,8 @@ def test_both_collections_are_in_the_catalogue_with_their_lineage(desk: Desk) ->
         "Gempa M5,6, Pusat gempa berada di darat 10 km barat daya Kab. Cianjur, 21 Nov 2022 13.21 WIB:"
         " wilayah terdampak"
     )
+    assert record.title.en.startswith("Earthquake M5.6, ")
+    assert record.title.en.endswith(", 21 Nov 2022 13:21 WIB: who is hit")
     for said in (EVENT, "batas v1", "gudang v1", "jiwa v1", "gempa v1", "10.1007/s10950-012-9278-7"):
         assert said in record.lineage
     assert (record.access, record.synthetic) == ("publik", False)
