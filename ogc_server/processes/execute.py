@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import traceback
 from base64 import b64encode
 from typing import Any
@@ -11,7 +12,7 @@ import orjson
 import shapely
 
 from analysis.result import MEDIA, Result, encode
-from catalog.errors import QueryError, SatuDataError
+from catalog.errors import SatuDataError
 from catalog.messages import text
 from ogc_server.processes.definition import OUTPUT, Process
 from ogc_server.processes.desk import Bench
@@ -29,11 +30,10 @@ def work_on(process: Process, bench: Bench, inputs: Inputs) -> Any:
     try:
         # once through JSON: numbers of numpy become plain ones, whoever shows them
         return orjson.loads(orjson.dumps(process.run(bench, inputs), option=_OPTIONS))
-    except QueryError as error:
-        if error.where in process.model.model_fields:  # the work names the input as people in Python do
-            error.where = f"inputs.{error.where}"
-        raise
-    except SatuDataError:
+    except SatuDataError as error:
+        # the work names the input as people in Python do: `titik[3].skema`
+        if re.split(r"[.\[]", error.where)[0] in process.model.model_fields:
+            error.where = "inputs." + re.sub(r"\[(\d+)\]", r".\1", error.where)
         raise
     except Exception as error:
         places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]

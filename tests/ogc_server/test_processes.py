@@ -424,7 +424,8 @@ _ANY = st.recursive(
 
 _GOOD: dict[str, dict[str, Any]] = {
     "verifikasi-lokasi": {**HERE, "kode": "32.03.01.2001"},
-    "bantuan-terdekat": {"k": 2},
+    "bantuan-terdekat": {"asal": ["32.03.01.2001"], "k": 2},
+    "statistik-zonal": {"raster": "bahaya"},
     "alokasi-bantuan": {
         "kebutuhan": [{"kode": "32.03.01.2001", "item": "b", "jumlah": 3}],
         "stok": [{"gudang": "A", "item": "b", "jumlah": 2, "lon": 107.1, "lat": -6.8}],
@@ -432,6 +433,20 @@ _GOOD: dict[str, dict[str, Any]] = {
     "rekonsiliasi": {"a": "jiwa", "b": [{"kode": "32.03.01.2001", "jiwa": 3}], "kunci": "kode"},
     "agregasi": {"data": [{"kode": "32.03.01.2001", "jiwa": 3}]},
 }
+
+
+_FIELDS = [(process, name) for process, one in PROCESSES.items() for name in one.model.model_fields]
+
+
+@pytest.mark.parametrize(("process", "name"), _FIELDS)
+def test_every_input_of_a_wrong_kind_is_named(door: httpx.Client, process: str, name: str) -> None:
+    got = ask(door, process, {**_GOOD.get(process, {}), name: {"tidak": ["3203011234567890"]}})
+    assert got.status_code == 400, got.text
+    assert got.json()["where"].split(".")[:2] == ["inputs", name]
+    assert "3203011234567890" not in got.text
+    got = ask(door, process, {**_GOOD.get(process, {}), name: [[{}]]})
+    assert got.status_code == 400, got.text
+    assert got.json()["where"].split(".")[:2] == ["inputs", name]
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
@@ -445,3 +460,6 @@ def test_no_inputs_are_a_server_error(door: httpx.Client, data: st.DataObject) -
     assert got.status_code in (200, 400, 404), (process, inputs, got.text)
     if got.status_code != 200:
         assert got.headers["content-type"] == "application/problem+json"
+        where = got.json().get("where", "")
+        assert where.startswith("inputs.") or got.status_code == 404, (process, inputs, got.text)
+        assert where.split(".")[1] in names or "unknown" in got.text or got.status_code == 404
