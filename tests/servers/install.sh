@@ -24,7 +24,7 @@ if [ -n "$absent" ]; then
   fi
 fi
 
-for script in tests/servers/setup_pycsw.sh tests/servers/setup_koop.sh $([ "${1:-}" = full ] && echo tests/servers/setup_ckan.sh tests/servers/setup_compose.sh); do
+for script in tests/servers/setup_pycsw.sh tests/servers/setup_koop.sh tests/servers/setup_web.sh $([ "${1:-}" = full ] && echo tests/servers/setup_ckan.sh tests/servers/setup_compose.sh); do
   [ -x "$script" ] || continue
   "$script" || echo "MISSING: $script failed; tests that need it are SKIPPED"
 done
