@@ -35,6 +35,9 @@ DATASETS = {
     "contoh-logistik",
     "contoh-penerima-bantuan",
     "contoh-zona-banjir",
+    # the sample's earthquake has answered itself
+    "respons-20260101t023015z-9.01-108.45",
+    "respons-20260101t023015z-9.01-108.45-rencana",
 }
 
 
