@@ -37,7 +37,7 @@ CLIENTS = 4
 def chosen(path: Path) -> list[tuple[tuple[int, int, int], bytes]]:
     """Tiles of all zooms, the same ones every time."""
     with path.open("rb") as file:
-        found = list(all_tiles(MmapSource(file)))
+        found = list(all_tiles(MmapSource(file)))  # type: ignore[no-untyped-call]
     random.Random(1).shuffle(found)
     low = [one for one in found if one[0][0] <= 8][: TILES // 4]
     return low + [one for one in found if one[0][0] > 8][: TILES - len(low)]

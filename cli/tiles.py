@@ -16,7 +16,7 @@ from cli.app import App, Command, Group, json_option, pass_app
 from cli.signals import stop_event
 from layers.tiles.build import Build, build, needed
 from layers.tiles.options import LayerOptions, planned
-from layers.tiles.state import TileFiles, TileState
+from layers.tiles.state import TileFiles, TileState, drop_tiles, stored_tiles
 
 
 @click.group(cls=Group)
@@ -46,9 +46,21 @@ def build_tiles(app: App, datasets: tuple[str, ...], all_: bool, again: bool) ->
                 rows.append({"id": layer_id, "state": "failed", "reason": error.message(app.lang)})
             if stop.is_set():
                 break
+    if all_:
+        _sweep(app)
     app.show(rows, ("id", "version", "state", "grids", "bytes", "largest", "seconds", "reason"))
     if failed is not None:
         sys.exit(failed.exit_code)
+
+
+def _sweep(app: App) -> None:
+    """Drop tiles of versions that were pruned while they were being built."""
+    root = app.settings.data_dir / "layers"
+    for layer_id in app.catalog.datasets.ids():
+        kept = set(app.store.versions(layer_id))
+        for version in stored_tiles(root, layer_id):
+            if version not in kept:
+                drop_tiles(root, layer_id, version)
 
 
 def _smallest_first(app: App) -> list[str]:

@@ -67,7 +67,7 @@ def tilesets(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     links = [*document_links(ask, OFFERS), *_collection_links(ask, dataset)]
     if desk.archive(info.layer_id, info.version, "WebMercatorQuad") is not None:
         links.append(_archive_link(ask, dataset))
-    doc = {"tilesets": made, "links": links, "status": summary(desk.state(info))}
+    doc = {"tilesets": made, "links": links, "status": summary(desk.state(dataset, info))}
     return document(ask, doc, "", headers={"Link": link_header(links)})
 
 
@@ -151,7 +151,7 @@ def _metadata(
     """Return the tileset's metadata (OGC 17-083r4, clause 7), with what was thinned at which zoom."""
     first, last = zooms(grid)
     box = _box(info)
-    state = service.tiles().state(info)
+    state = service.tiles().state(dataset, info)
     report = state.grids.get(grid.id)
     template = _template(ask, dataset, grid, "{tileMatrix}/{tileRow}/{tileCol}", ask.values.get("version"))
     links = [

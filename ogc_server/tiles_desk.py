@@ -60,6 +60,7 @@ class TileDesk:
     def __init__(self, settings: Settings, readers: Readers) -> None:
         self._root = settings.data_dir / "layers"
         self._readers = readers
+        self._postgis = settings.layers is not None
         self._options = LayerOptions(settings.config_dir)
         self._opened: OrderedDict[tuple[str, int, str], _Opened] = OrderedDict()
         self._made: OrderedDict[tuple[object, ...], Tile] = OrderedDict()
@@ -82,8 +83,11 @@ class TileDesk:
         options = self._options.tiles(dataset.source_id, dataset.remote_id, dataset.id)
         return make_plan(info, options, columns_of(self.styles(dataset)))
 
-    def state(self, info: VersionInfo) -> TileState:
-        """Return how far the version's archives are."""
+    def state(self, dataset: Dataset, info: VersionInfo) -> TileState:
+        """Return how far the version's archives are; `on-request` where there will be none."""
+        options = self._options.tiles(dataset.source_id, dataset.remote_id, dataset.id)
+        if options.on_request and self._postgis:
+            return TileState(state="on-request")
         return TileFiles.of(self._root, info.layer_id, info.version).read()
 
     # -- tiles

@@ -247,8 +247,9 @@ def test_neighbours_leave_no_gap_and_do_not_overlap(
         one, over, holes = coverage([part for _, part in in_tile(layer)])
         total, overlap, gap = total + one, overlap + over, gap + holes
     assert total > 0
-    assert overlap / total < 3e-4, "areas overlap"
-    assert gap / total < 3e-4, "slivers between neighbours"
+    most = 3e-4 if zoom < 9 else 1e-5
+    assert overlap / total < most, "areas overlap"
+    assert gap / total < most, "slivers between neighbours"
 
 
 @pytest.mark.parametrize("zoom", [13, 14])

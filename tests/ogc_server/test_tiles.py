@@ -265,9 +265,10 @@ def test_the_archive_is_read_in_ranges(client: httpx.Client, deployment: Deploym
     same = client.get(path, headers={"range": "bytes=0-6", "if-range": whole.headers["etag"]})
     assert (same.status_code, same.content) == (206, b"PMTiles")
     assert client.get(path, headers={"range": "bytes=0-6", "if-range": '"lain"'}).status_code == 200
-    reader = Reader(MemorySource(whole.content))
+    reader = Reader(MemorySource(whole.content))  # type: ignore[no-untyped-call]
     row, _, column, _ = GRIDS["WebMercatorQuad"].limits((107.14, -6.82, 107.14, -6.82), 11)
-    assert gzip.decompress(reader.get(11, column, row)) == client.get(tile_with_data(client)).content
+    packed = reader.get(11, column, row)  # type: ignore[no-untyped-call]
+    assert gzip.decompress(packed) == client.get(tile_with_data(client)).content
 
 
 # -- TileJSON and styles
@@ -555,3 +556,19 @@ def _expected(style: dict[str, Any], feature: dict[str, Any], client: httpx.Clie
         if value is not None and (low is None or value >= low) and (high is None or value < high):
             return str(entry["color"])
     raise AssertionError(f"no class for {value}")
+
+
+def test_tiles_of_versions_that_are_gone_are_swept(deployment: Deployment) -> None:
+    folder = deployment.data / "layers" / "desa-cianjur" / "tiles"
+    (folder / "77.json").write_text("{}", "utf-8")
+    (folder / "77.WebMercatorQuad.pmtiles").write_bytes(b"x")
+    rows = {row["id"]: row for row in deployment.json("tiles", "build", "--all")}
+    assert rows.keys() == {"desa-cianjur", "kabupaten-cianjur"}
+    assert {row["state"] for row in rows.values()} == {"ready"}
+    assert sorted(path.name for path in folder.glob("77.*")) == []
+    assert (folder / "1.WebMercatorQuad.pmtiles").exists()
+    told = deployment.json("tiles", "status")
+    assert {row["id"]: row["state"] for row in told} == dict.fromkeys(rows, "ready")
+    wrong = deployment.run("tiles", "build", "idm-cianjur", check=False)
+    assert wrong.returncode != 0
+    assert "idm-cianjur" in wrong.stdout + wrong.stderr
