@@ -31,6 +31,7 @@ from ogc_server.region_list import regions_of
 from ogc_server.service import Service, document
 from ogc_server.snapshot import VECTORS, Snapshot, missing
 from ogc_server.spatial import record_box
+from ogc_server.styles import qgis_style
 
 OFFERS = (JSON_OFFER, HTML_OFFER)
 FILE_OFFERS = (
@@ -113,7 +114,8 @@ def download(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     version = ask.values.get("version")
     dataset, info = snapshot.layer(collection_id, version, VECTORS)
     if name == f"{dataset.id}.qlr":
-        body = qgis.layer_definition(ask, dataset, info)
+        style = qgis_style(service, dataset, info, ask.lang)
+        body = qgis.layer_definition(ask, dataset, info, style[0] if style else None)
         return Answer(body, qgis.MEDIA, tag=content_tag(body), headers=qgis.as_file(name))
     kind = _kind(service, name, dataset, _schema(info))
     part = _part(ask, _schema(info))

@@ -25,6 +25,7 @@ from ogc_server.ranges import file_answer
 from ogc_server.region_list import regions_of
 from ogc_server.service import Service, document
 from ogc_server.snapshot import Snapshot, missing
+from ogc_server.styles import qgis_style
 
 CONNECTIONS = "qgis-satudata.xml"
 GPKG = "application/geopackage+sqlite3"
@@ -96,6 +97,13 @@ def _kabupaten(name: str) -> Code:
     return code
 
 
+def _part(service: Service, leases: ExitStack, dataset: Dataset, info: VersionInfo, code: Code) -> KitLayer:
+    reader = leases.enter_context(service.readers.lease(info))
+    style = qgis_style(service, dataset, info, "id")
+    qml, sld = (one.decode() for one in style) if style else ("", "")
+    return KitLayer(reader, about(dataset, info, str(code)), qml, sld)
+
+
 def _kit(
     service: Service, code: Code, name: str, layers: list[tuple[Dataset, VersionInfo]]
 ) -> tuple[Download, Path]:
@@ -104,10 +112,7 @@ def _kit(
 
     def make(path: Path) -> int:
         with ExitStack() as leases:
-            parts = [
-                KitLayer(leases.enter_context(service.readers.lease(info)), about(dataset, info, str(code)))
-                for dataset, info in layers
-            ]
+            parts = [_part(service, leases, dataset, info, code) for dataset, info in layers]
             return write_kit(path, code, parts)
 
     with one_at_a_time(name):

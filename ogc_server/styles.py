@@ -137,14 +137,31 @@ def style(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     tag = digest(ask.url, ask.base, ask.lang, ask.chosen, info.version, info.checksum, rule, dataset.updated)
     cache = PINNED if "version" in ask.values else REVALIDATE
     ask.check(tag, cache)
-    key = (info.layer_id, info.version, info.checksum, rule.model_dump_json())
-    drawn = _DRAWN.get(key)
-    if drawn is None:
-        with service.readers.lease(info) as reader:
-            drawn = _DRAWN.put(key, draw(reader, rule))
-    answer = _written(service, ask, dataset, info, drawn, _title(rule, name, ask))
+    answer = _written(service, ask, dataset, info, _drawn(service, info, rule), _title(rule, name, ask))
     answer.tag, answer.cache = tag, cache
     return answer
+
+
+def _drawn(service: Service, info: VersionInfo, rule: StyleRule) -> Drawn:
+    key = (info.layer_id, info.version, info.checksum, rule.model_dump_json())
+    found = _DRAWN.get(key)
+    if found is None:
+        with service.readers.lease(info) as reader:
+            found = _DRAWN.put(key, draw(reader, rule))
+    return found
+
+
+def qgis_style(
+    service: Service, dataset: Dataset, info: VersionInfo, lang: str
+) -> tuple[bytes, bytes] | None:
+    """Return QML and SLD of the layer's first own style, else of the plain one; None for a table."""
+    rules = _rules(service, dataset, info)
+    if not rules:
+        return None
+    name = next((one for one in rules if one != DEFAULT), DEFAULT)
+    drawn = _drawn(service, info, rules[name])
+    title = rules[name].title.get(lang) or name
+    return qml(drawn, name=title, lang=lang), sld(drawn, name=title, lang=lang)
 
 
 def _written(

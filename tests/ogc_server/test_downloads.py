@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 import subprocess
 import textwrap
 from collections.abc import Iterator
@@ -179,6 +180,13 @@ def test_the_field_kit_of_a_kabupaten(web: httpx.Client, tmp_path: Path) -> None
     path.write_bytes(web.get(kit["href"]).raise_for_status().content)
     assert {name for name, _ in pyogrio.list_layers(path)} >= {"batas", "gudang", "idm"}
     assert pyogrio.read_info(path, layer="batas")["features"] == 360
+    with sqlite3.connect(path) as db:
+        styles = dict(
+            db.execute("SELECT f_table_name, styleQML FROM layer_styles WHERE useAsDefault").fetchall()
+        )
+    db.close()
+    assert styles.keys() == {"batas", "gudang"}
+    assert "singleSymbol" in styles["batas"]
     for name in ("paket-lapangan-11.01.gpkg", "paket-lapangan-32.gpkg", "paket-lapangan-99.99.gpkg", "x"):
         assert web.get(f"/downloads/{name}").status_code == 404, name
 
@@ -192,7 +200,8 @@ project = QgsProject.instance()
 ok, message = QgsLayerDefinition.loadLayerDefinition(sys.argv[1], project, project.layerTreeRoot())
 (layer,) = project.mapLayers().values()
 told = {"ok": ok, "message": message, "valid": layer.isValid(), "name": layer.name(), "crs": layer.crs().authid(),
-        "codes": sorted(f["kode"] for f in layer.getFeatures())}
+        "codes": sorted(f["kode"] for f in layer.getFeatures()),
+        "colour": layer.renderer().symbol().color().name()}
 with open(sys.argv[2], "w") as out:
     json.dump(told, out)
 application.exitQgis()
@@ -222,6 +231,7 @@ def test_qgis_opens_the_layer_definition(web: httpx.Client, tmp_path: Path) -> N
     assert told["valid"], told
     assert told["name"] == "Batas Desa"
     assert len(told["codes"]) == 360
+    assert told["colour"] == "#0072b2"  # as the server's own style has it
 
 
 def test_pages_list_the_files_in_both_languages(web: httpx.Client) -> None:
