@@ -47,6 +47,7 @@ class Service:
     map_tiles: TileMemory = field(default_factory=TileMemory)
     region_lists: dict[tuple[str, int], list[Any]] = field(default_factory=dict)
     places: tuple[Any, Any] | None = None
+    control_room: Any = None
 
     def desk(self) -> Desk:
         """Return what the processes of this server share."""

@@ -128,6 +128,16 @@ def event_of_quake(quake: Gempa) -> Event:
     return _quake(common, {"magnitudo": quake.magnitudo, "kedalaman_km": quake.kedalaman_km})
 
 
+def event_of_area(area: shapely.Geometry) -> Event:
+    """Return an area that somebody draws, of no collection and no time; in lon/lat."""
+    place = shapely.point_on_surface(area)
+    return Event(
+        id="area", layer="", kind="peringatan", at=datetime.fromtimestamp(0, UTC), lon=place.x, lat=place.y,
+        place="", quake=None, area=area, until=None, refers=(), cancelled=False, exercise=False, order=(),
+        fingerprint=_digest("area", shapely.to_wkb(area)), said={},
+    )  # fmt: skip
+
+
 def _instant(value: Any) -> datetime | None:
     try:
         found = datetime.fromisoformat(str(value)) if value else None

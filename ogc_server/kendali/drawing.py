@@ -1,0 +1,93 @@
+"""The picture as GeoJSON and colours: the page's map and the map of the report are drawn from one rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+import shapely
+
+from ogc_server.kendali.picture import Picture, Row
+
+MMI = {
+    4: "#8fd3c8", 5: "#7bd67b", 6: "#f5e04e", 7: "#ffb52e", 8: "#ff7a1f", 9: "#e8301c", 10: "#a01010",
+}  # fmt: skip
+"""Colour by degree of MMI, from weak to destructive."""
+SEVERITY = {"Minor": "#7bd67b", "Moderate": "#f5e04e", "Severe": "#ff7a1f", "Extreme": "#e8301c"}
+AREA = "#ffb52e"
+_DIGITS = 5
+
+
+def colour(row: Row) -> str:
+    """Return the colour of a desa."""
+    if row.get("mmi") is not None:
+        return MMI[min(10, max(4, round(float(row["mmi"]))))]
+    return SEVERITY.get(str(row.get("kelas") or ""), AREA)
+
+
+def legend(rows: list[Row]) -> list[tuple[str, str]]:
+    """Return (label, colour) of what is drawn, the strongest last."""
+    found: dict[str, str] = {}
+    for row in sorted(rows, key=lambda row: row.get("mmi") or 0):
+        label = f"MMI {round(float(row['mmi']))}" if row.get("mmi") is not None else str(row["kelas"] or "")
+        found.setdefault(label, colour(row))
+    return list(found.items())
+
+
+def geojson(picture: Picture) -> dict[str, Any]:
+    """Return desa, facilities, lines of the plan and the epicentre as one feature collection each."""
+    near = picture.near()
+    targets = picture.targets()
+    lines = [
+        _feature("LineString", [[row["gudang_lon"], row["gudang_lat"]], list(targets[str(row["kode"])])],
+                 {"item": row["item"], "jumlah": row["jumlah"]})
+        for row in picture.shipments()
+        if str(row["kode"]) in targets and row["gudang_lon"] is not None
+    ]  # fmt: skip
+    points = [
+        _feature("Point", [one["lon"], one["lat"]], {
+            "id": one["id"], "nama": one["nama"], "status": one["status"],
+            "ada": any(amount > 0 for amount in one["stok"].values()),
+        })
+        for one in near
+        if "lon" in one
+    ]  # fmt: skip
+    return {
+        "desa": _collection(_desa(picture)), "fasilitas": _collection(points), "rencana": _collection(lines),
+        "pusat": _collection(_centre(picture)),
+    }  # fmt: skip
+
+
+def _desa(picture: Picture) -> list[dict[str, Any]]:
+    rounded = shapely.transform(picture.shapes, lambda xy: np.round(xy, _DIGITS))
+    texts = shapely.to_geojson(rounded)
+    return [
+        {
+            "type": "Feature", "geometry": orjson.loads(shape),
+            "properties": {"kode": row["kode"], "nama": row["nama"], "warna": colour(row)},
+        }
+        for row, shape in zip(picture.rows, texts, strict=True)
+    ]  # fmt: skip
+
+
+def _centre(picture: Picture) -> list[dict[str, Any]]:
+    if picture.area is not None:
+        outline = shapely.simplify(picture.area, 0.0005)
+        drawn = {"type": "Feature", "geometry": orjson.loads(shapely.to_geojson(outline)), "properties": {}}
+        return [drawn]
+    if picture.lon is None or picture.kind != "gempa":
+        return []
+    return [_feature("Point", [picture.lon, picture.lat], {})]
+
+
+def _feature(kind: str, coordinates: Any, properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "Feature", "geometry": {"type": kind, "coordinates": coordinates},
+        "properties": dict(properties),
+    }  # fmt: skip
+
+
+def _collection(features: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"type": "FeatureCollection", "features": features}

@@ -1,0 +1,175 @@
+"""The situation report on A4 paper, drawn by ReportLab: facts, a small map in vectors, tables."""
+
+from __future__ import annotations
+
+import io
+import math
+from html import escape
+from typing import Any
+
+import shapely
+from babel.numbers import format_decimal
+from reportlab.graphics.shapes import Circle, Drawing, Group, Line, Path, Rect, String
+from reportlab.lib import colors
+from reportlab.lib.enums import TA_RIGHT
+from reportlab.lib.pagesizes import A4, landscape
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.lib.units import mm
+from reportlab.platypus import Flowable, LongTable, Paragraph, SimpleDocTemplate, Spacer, TableStyle
+
+from catalog.messages import text
+from ogc_server.kendali.drawing import colour, geojson, legend
+from ogc_server.kendali.picture import Picture
+from ogc_server.kendali.report import Report, Table
+
+_MOST_ROWS = 300
+_PAGE = landscape(A4)
+_WIDTH = _PAGE[0] - 30 * mm
+_MAP = (_WIDTH, 92 * mm)
+_INK, _RED = colors.HexColor("#1b2430"), colors.HexColor("#b3191f")
+_TEXT = ParagraphStyle("text", fontName="Helvetica", fontSize=8, leading=10, textColor=_INK)
+_CELL = ParagraphStyle("cell", parent=_TEXT, fontSize=7, leading=8.4)
+_NUMBER = ParagraphStyle("number", parent=_CELL, alignment=TA_RIGHT)
+_HEAD = ParagraphStyle("head", parent=_CELL, fontName="Helvetica-Bold")
+_TITLE = ParagraphStyle("title", parent=_TEXT, fontName="Helvetica-Bold", fontSize=15, leading=19)
+_HEADING = ParagraphStyle("heading", parent=_TEXT, fontName="Helvetica-Bold", fontSize=11, leading=15,
+                          spaceBefore=8, spaceAfter=3, keepWithNext=1)  # fmt: skip
+_MARK = ParagraphStyle("mark", parent=_TITLE, textColor=_RED)
+
+
+def render(report: Report) -> bytes:
+    """Return the PDF. Tables are cut at 300 rows, and say so; the workbook holds all."""
+    target = io.BytesIO()
+    paper = SimpleDocTemplate(
+        target, pagesize=_PAGE, leftMargin=15 * mm, rightMargin=15 * mm, topMargin=16 * mm,
+        bottomMargin=15 * mm, title=report.title, author="Satu Data Geo", lang=report.lang,
+    )  # fmt: skip
+    story: list[Flowable] = [Paragraph(escape(mark), _MARK) for mark in report.marks]
+    story += [Paragraph(escape(report.title), _TITLE), Spacer(1, 2 * mm), _facts(report)]
+    story += [Paragraph(escape(note), _TEXT) for note in report.notes]
+    story += [Spacer(1, 3 * mm), _map(report.picture)]
+    for table in report.tables:
+        story += _table(table, report.lang)
+
+    def edge(canvas: Any, _: Any) -> None:
+        canvas.setFont("Helvetica", 7)
+        canvas.drawString(15 * mm, 8 * mm, f"Satu Data Geo · {report.title}"[:150])
+        canvas.drawRightString(_PAGE[0] - 15 * mm, 8 * mm, str(canvas.getPageNumber()))
+        if report.marks:
+            canvas.setFillColor(_RED)
+            canvas.setFont("Helvetica-Bold", 9)
+            canvas.drawRightString(_PAGE[0] - 15 * mm, _PAGE[1] - 10 * mm, " · ".join(report.marks))
+
+    paper.build(story, onFirstPage=edge, onLaterPages=edge)
+    return target.getvalue()
+
+
+def _facts(report: Report) -> Flowable:
+    pairs = [[Paragraph(escape(k), _HEAD), Paragraph(escape(v), _CELL)] for k, v in report.facts]
+    half = (len(pairs) + 1) // 2
+    blank = [Paragraph("", _CELL)] * 2
+    rows = [left + right for left, right in zip(pairs[:half], [*pairs[half:], blank], strict=False)]
+    every = (0, 0), (-1, -1)
+    style = TableStyle(
+        [
+            ("VALIGN", *every, "TOP"), ("LEFTPADDING", *every, 0), ("BOTTOMPADDING", *every, 1),
+            ("TOPPADDING", *every, 1),
+        ]
+    )  # fmt: skip
+    return LongTable(rows, colWidths=[_WIDTH * part for part in (0.15, 0.35, 0.2, 0.3)], style=style)
+
+
+def _table(table: Table, lang: str) -> list[Flowable]:
+    found: list[Flowable] = [Paragraph(escape(table.title), _HEADING)]
+    if not table.rows:
+        return [*found, Paragraph(escape(text("kendali.laporan.kosong", lang)), _TEXT)]
+    rows = [[Paragraph(escape(str(name)), _HEAD) for name in table.header]]
+    rows += [[_cell(value, lang) for value in row] for row in table.rows[:_MOST_ROWS]]
+    style = TableStyle(
+        [
+            ("VALIGN", (0, 0), (-1, -1), "TOP"), ("LINEBELOW", (0, 0), (-1, -1), 0.25, colors.lightgrey),
+            ("BACKGROUND", (0, 0), (-1, 0), colors.HexColor("#e4eaf0")),
+            ("TOPPADDING", (0, 0), (-1, -1), 1.5), ("BOTTOMPADDING", (0, 0), (-1, -1), 1.5),
+            ("LEFTPADDING", (0, 0), (-1, -1), 3), ("RIGHTPADDING", (0, 0), (-1, -1), 3),
+        ]
+    )  # fmt: skip
+    found.append(LongTable(rows, colWidths=_widths(table), repeatRows=1, style=style))
+    if len(table.rows) > _MOST_ROWS:
+        said = text("kendali.laporan.dipotong", lang, n=_MOST_ROWS, semua=len(table.rows))
+        found.append(Paragraph(escape(said), _TEXT))
+    return found
+
+
+def _widths(table: Table) -> list[float]:
+    """Share the page's width by what stands in the columns."""
+    wanted = []
+    for number, name in enumerate(table.header):
+        longest = max((len(str(row[number] or "")) for row in table.rows[:100]), default=0)
+        wanted.append(min(34, max(6, longest, min(12, len(str(name))))))
+    return [_WIDTH * one / sum(wanted) for one in wanted]
+
+
+def _cell(value: Any, lang: str) -> Paragraph:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Paragraph(escape(format_decimal(value, locale=lang)), _NUMBER)
+    return Paragraph(escape("" if value is None else str(value)), _CELL)
+
+
+def _map(picture: Picture) -> Flowable:
+    """Draw desa, warehouses, what is sent, and the epicentre; north is up, longitudes are shortened."""
+    width, height = _MAP
+    drawing = Drawing(width, height)
+    drawing.add(Rect(0, 0, width, height, fillColor=colors.HexColor("#eef3f7"), strokeColor=None))
+    if not len(picture.shapes):
+        return drawing
+    west, south, east, north = shapely.total_bounds(picture.shapes)
+    squeeze = math.cos(math.radians((south + north) / 2))
+    scale = min(width / ((east - west) * squeeze or 1), height / ((north - south) or 1)) * 0.92
+    left = (width - (east - west) * squeeze * scale) / 2
+    below = (height - (north - south) * scale) / 2
+
+    def at(lon: float, lat: float) -> tuple[float, float]:
+        return left + (lon - west) * squeeze * scale, below + (lat - south) * scale
+
+    parts = geojson(picture)
+    for row, shape in zip(picture.rows, picture.shapes, strict=True):
+        drawing.add(_polygon(shape, colour(row), at))
+    inside = Group()
+    for line in parts["rencana"]["features"]:
+        (a, b), (c, d) = (at(*end) for end in line["geometry"]["coordinates"])
+        inside.add(Line(a, b, c, d, strokeColor=colors.HexColor("#0a4d78"), strokeWidth=0.4))
+    for point in parts["fasilitas"]["features"]:
+        x, y = at(*point["geometry"]["coordinates"])
+        if 0 <= x <= width and 0 <= y <= height:
+            fill = colors.HexColor("#1c6b37" if point["properties"]["ada"] else "#8a94a0")
+            inside.add(Circle(x, y, 2.2, fillColor=fill, strokeColor=colors.white, strokeWidth=0.5))
+    for centre in parts["pusat"]["features"]:
+        if centre["geometry"]["type"] == "Point":
+            x, y = at(*centre["geometry"]["coordinates"])
+            inside.add(Circle(x, y, 4, fillColor=None, strokeColor=_RED, strokeWidth=1.5))
+            inside.add(Circle(x, y, 1.2, fillColor=_RED, strokeColor=None))
+    drawing.add(inside)
+    _legend(drawing, picture)
+    return drawing
+
+
+def _polygon(shape: shapely.Geometry, fill: str, at: Any) -> Any:
+    if shape.geom_type == "Point":
+        x, y = at(shape.x, shape.y)
+        return Circle(x, y, 1, fillColor=colors.HexColor(fill), strokeColor=None)
+    path = Path(fillColor=colors.HexColor(fill), strokeColor=colors.HexColor("#55606c"), strokeWidth=0.25)
+    for part in shapely.get_parts(shape):
+        for ring in (part.exterior, *part.interiors) if part.geom_type == "Polygon" else ():
+            first, *rest = ((x, y) for x, y in shapely.get_coordinates(ring).tolist())
+            path.moveTo(*at(*first))
+            for place in rest:
+                path.lineTo(*at(*place))
+            path.closePath()
+    return path
+
+
+def _legend(drawing: Drawing, picture: Picture) -> None:
+    for number, (label, fill) in enumerate(legend(picture.rows)):
+        y = 6 + number * 11
+        drawing.add(Rect(6, y, 12, 7, fillColor=colors.HexColor(fill), strokeColor=None))
+        drawing.add(String(22, y + 1, label or "–", fontName="Helvetica", fontSize=7, fillColor=_INK))
