@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from catalog.errors import ConfigError
+from catalog.intervals import interval
 from catalog.secrets import is_reference
 from catalog.settings import Settings
 from catalog.sources import SourceConfig
@@ -206,6 +207,12 @@ def _source_problems(file: YamlFile) -> Iterator[Problem]:
 def _schedule_problems(file: YamlFile) -> Iterator[Problem]:
     schedule = file.data.get("schedule")
     if not isinstance(schedule, str):
+        return
+    if schedule.startswith("@"):
+        try:
+            interval(schedule)
+        except ConfigError as error:
+            yield file.where(("schedule",)), f"`schedule`: {error.detail}"
         return
     fields = schedule.split()
     if len(fields) != 5:

@@ -83,7 +83,10 @@ class SourceConfig(Strict):
     walidata: str = ""
     contact: Contact = Field(default_factory=Contact)
     enabled: bool = True
-    schedule: str | None = Field(default=None, description="cron, five fields, in the deployment's time zone")
+    schedule: str | None = Field(
+        default=None,
+        description="cron, five fields, in the deployment's time zone; `@every 30s` for feeds of warnings",
+    )
     auth: dict[str, str] = Field(default_factory=dict, description="By reference only: ${ENV} or file:PATH")
     verify_tls: bool = True
     rank: int = Field(default=100, description="Lower wins when two sources hold the same dataset")

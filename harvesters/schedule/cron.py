@@ -1,4 +1,4 @@
-"""When a source is due: five cron fields read as cron reads them, and quiet hours."""
+"""When a source is due: five cron fields read as cron reads them, intervals, and quiet hours."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 
 from catalog.errors import ConfigError
+from catalog.intervals import interval
 
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _PART = re.compile(r"(?:(\*)|(\w+)(?:-(\w+))?)(?:/(\d+))?")
@@ -44,8 +45,24 @@ def _day(text: str) -> int:
     raise ConfigError(f"{text!r} is no weekday", where="schedule")
 
 
+class Every(BaseTrigger):  # type: ignore[misc]
+    """Fires one interval after the time it is asked from."""
+
+    def __init__(self, length: timedelta) -> None:
+        self._length = length
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+        """Return the next time."""
+        return now + self._length
+
+
 def trigger(expression: str, zone: ZoneInfo) -> BaseTrigger:
-    """Build the trigger of five cron fields. Day and weekday both given: either fits, as in cron."""
+    """Build the trigger of five cron fields, or of `@every 30s`.
+
+    Day and weekday both given: either fits, as in cron.
+    """
+    if (length := interval(expression)) is not None:
+        return Every(length)
     fields = expression.split()
     if len(fields) != 5:
         raise ConfigError(f"{expression!r} does not have five fields", where="schedule")

@@ -202,23 +202,34 @@ class Scheduler:
         planned = next_time(trigger(source.schedule or "", self._zone), base)
         if planned is None:
             return Plan(source, None, None)
-        jitter = timedelta(seconds=self._dice.uniform(0, self._settings.scheduler.jitter_seconds))
+        spread = 0 if _urgent(source) else self._settings.scheduler.jitter_seconds
+        jitter = timedelta(seconds=self._dice.uniform(0, spread))
         return Plan(source, planned, max(planned, now) + jitter)
 
     def _due(self, plan: Plan, now: datetime) -> None:
+        urgent = _urgent(plan.source)
         quiet = self._quiet.end(now)
-        if quiet is not None:
+        if quiet is not None and not urgent:
             jitter = timedelta(seconds=self._dice.uniform(0, self._settings.scheduler.jitter_seconds))
             plan.due = quiet + jitter
             return
         if plan.source.id in self._running:  # still at it: this turn is skipped, not queued
-            log.warning("%s is due again and still running", plan.source.id)
+            log.log(
+                logging.DEBUG if urgent else logging.WARNING,
+                "%s is due again and still running",
+                plan.source.id,
+            )
             self._plans[plan.source.id] = self._after(plan.source, now, now)
             return
-        if len(self._running) >= self._settings.scheduler.workers:
+        if len(self._running) >= self._settings.scheduler.workers and not urgent:
             return
         self._plans[plan.source.id] = self._after(plan.source, now, now)
         try:
             self._running[plan.source.id] = self._launch(plan.source)
         except Exception:
             log.exception("could not start the harvest of %s", plan.source.id)
+
+
+def _urgent(source: SourceConfig) -> bool:
+    """Tell a feed of warnings (`@every 30s`): it waits for no quiet hours, no jitter and no other harvest."""
+    return (source.schedule or "").startswith("@")

@@ -123,6 +123,28 @@ def test_quiet_hours_put_a_start_off(world: World) -> None:
     assert desk.at("2026-03-03T04:30:00") == ["a"]
 
 
+def test_a_feed_of_warnings_waits_for_nothing(world: World) -> None:
+    """Quiet hours, jitter and long harvests are for maps; an earthquake does not keep office hours."""
+    desk = Desk(
+        world, [daily(world, "peta", "0 10 * * *"), daily(world, "gempa", "@every 30s")],
+        quiet_hours=["22:00-04:30"], jitter_seconds=600, workers=1,
+    )  # fmt: skip
+    assert desk.at("2026-03-02T10:00:00") == []
+    assert desk.at("2026-03-02T10:00:30") == ["gempa"]
+    desk.end()
+    assert desk.at("2026-03-02T10:00:59") == []
+    assert desk.at("2026-03-02T10:01:00") == ["gempa"]
+    assert desk.at("2026-03-02T10:01:30") == []  # still running: never two of one source
+    desk.end()
+    assert desk.at("2026-03-02T23:00:00") == ["gempa"]
+    desk.end()
+    assert sorted(desk.at("2026-03-03T10:10:01")) == ["gempa", "peta"]
+    next(
+        process for process in desk.started if process.source.id == "gempa" and process.code is None
+    ).code = 0
+    assert desk.at("2026-03-03T10:11:00") == ["gempa"]  # beside a map's harvest, beyond `workers`
+
+
 def test_jitter_spreads_the_starts(world: World) -> None:
     desk = Desk(world, [daily(world, f"s{i}") for i in range(20)], jitter_seconds=600, workers=99)
     due = set(desk.scheduler.next_times().values())
@@ -219,7 +241,21 @@ def test_day_and_weekday_together_mean_either() -> None:
     assert after("0 2 15 * 5", "2026-03-13T10:00:00") == "Sun 2026-03-15 02:00"
 
 
-@pytest.mark.parametrize("text", ["", "* * * *", "61 * * * *", "0 2 * * 8", "0 2 * * x", "a b c d e"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "* * * *",
+        "61 * * * *",
+        "0 2 * * 8",
+        "0 2 * * x",
+        "a b c d e",
+        "@every 5s",
+        "@every",
+        "@daily",
+        "@every 1d",
+    ],
+)
 def test_a_schedule_that_is_none_is_a_config_error(text: str) -> None:
     with pytest.raises(ConfigError):
         trigger(text, JAKARTA)
