@@ -45,24 +45,17 @@ def _day(text: str) -> int:
     raise ConfigError(f"{text!r} is no weekday", where="schedule")
 
 
-class Every(BaseTrigger):  # type: ignore[misc]
-    """Fires one interval after the time it is asked from."""
-
-    def __init__(self, length: timedelta) -> None:
-        self._length = length
-
-    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
-        """Return the next time."""
-        return now + self._length
+type Rule = BaseTrigger | timedelta
+"""A cron trigger, or how long after the last start the next one is."""
 
 
-def trigger(expression: str, zone: ZoneInfo) -> BaseTrigger:
-    """Build the trigger of five cron fields, or of `@every 30s`.
+def trigger(expression: str, zone: ZoneInfo) -> Rule:
+    """Build the rule of five cron fields, or of `@every 30s`.
 
     Day and weekday both given: either fits, as in cron.
     """
     if (length := interval(expression)) is not None:
-        return Every(length)
+        return length
     fields = expression.split()
     if len(fields) != 5:
         raise ConfigError(f"{expression!r} does not have five fields", where="schedule")
@@ -83,8 +76,10 @@ def _cron(zone: ZoneInfo, minute: str, hour: str, day: str, month: str, week: st
     return CronTrigger(minute=minute, hour=hour, day=day, month=month, day_of_week=week, timezone=zone)
 
 
-def next_time(rule: BaseTrigger, after: datetime) -> datetime | None:
+def next_time(rule: Rule, after: datetime) -> datetime | None:
     """Return the first time strictly after `after`."""
+    if isinstance(rule, timedelta):
+        return after + rule
     found: datetime | None = rule.get_next_fire_time(None, after + timedelta(microseconds=1))
     return found
 

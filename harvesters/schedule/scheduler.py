@@ -221,13 +221,17 @@ class Scheduler:
             )
             self._plans[plan.source.id] = self._after(plan.source, now, now)
             return
-        if len(self._running) >= self._settings.scheduler.workers and not urgent:
+        if not urgent and self._busy() >= self._settings.scheduler.workers:
             return
         self._plans[plan.source.id] = self._after(plan.source, now, now)
         try:
             self._running[plan.source.id] = self._launch(plan.source)
         except Exception:
             log.exception("could not start the harvest of %s", plan.source.id)
+
+    def _busy(self) -> int:
+        """Return how many runs count against `scheduler.workers`."""
+        return sum(not (one in self._plans and _urgent(self._plans[one].source)) for one in self._running)
 
 
 def _urgent(source: SourceConfig) -> bool:

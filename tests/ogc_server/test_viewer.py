@@ -248,7 +248,11 @@ def test_the_printed_sheet_has_map_scale_legend_and_sources(page: Page, base: st
     page.locator("#print-title").fill("Bahaya di Cianjur")
     page.get_by_role("button", name="Cetak").click()
     until(page, "window.printed")
-    across = page.evaluate("viewer.map.getBounds().getEast() - viewer.map.getBounds().getWest()") * 111_320 * 0.9932
+    across = (
+        page.evaluate("viewer.map.getBounds().getEast() - viewer.map.getBounds().getWest()")
+        * 111_320
+        * 0.9932
+    )
     page.emulate_media(media="print")
     sheet = page.locator("#sheet")
     expect(sheet.locator("h1")).to_have_text("Bahaya di Cianjur")
