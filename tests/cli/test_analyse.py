@@ -126,7 +126,7 @@ def test_nearest(shop: Shop) -> None:
     )
     assert [one["urutan"] for one in found] == [1, 2]
     assert found[0]["jarak_m"] <= found[1]["jarak_m"]
-    assert found[0]["jarak"] == "geodesik"
+    assert found[0]["jarak_jenis"] == "geodesik"
     assert found[0]["stok"]["beras_kg"] >= 0
     code = shop.desa[0]["KDEPUM"]
     given = ["--facilities", "contoh-fasilitas", "--kind", "puskesmas", "--desa", code]
