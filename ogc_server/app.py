@@ -19,6 +19,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.routing import Mount
+from starlette.routing import Route as Path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from catalog.clock import Clock, utc_now
@@ -33,6 +34,7 @@ from ogc_server.ask import Ask, base_address, segment, split_path
 from ogc_server.assets import Assets
 from ogc_server.errors import MethodError, ParameterError, TooLargeError
 from ogc_server.gate import Gate
+from ogc_server.kendali.stream import Hub, Stream
 from ogc_server.live import Live
 from ogc_server.negotiation import choose, language
 from ogc_server.parameters import positive, read, split_query
@@ -171,6 +173,7 @@ def create_app(
 ) -> ASGIApp:
     """Return the application. Catalog and store are opened at start unless they are given."""
     dispatcher = Dispatcher(settings)
+    hub = Hub(lambda: dispatcher.service)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -183,6 +186,7 @@ def create_app(
         dispatcher.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="ogc")
         app.state.service = dispatcher.service
         follower = asyncio.create_task(live.follow(settings.server.reload_seconds))
+        watcher = asyncio.create_task(hub.run())
         runner = Runner(settings, book, clock)
         runner.start()
         warmer = Warmer(settings, live, dispatcher.service.desk())
@@ -190,9 +194,11 @@ def create_app(
         try:
             yield
         finally:
-            follower.cancel()
-            with suppress(asyncio.CancelledError):
-                await follower
+            hub.stop()
+            for task in (follower, watcher):
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
             await asyncio.to_thread(warmer.stop)
             await asyncio.to_thread(runner.stop)
             dispatcher.pool.shutdown(wait=True)
@@ -203,7 +209,8 @@ def create_app(
             if store is None and callable(close := getattr(layers, "close", None)):
                 close()
 
-    app = Starlette(routes=[Mount("/static", Assets(dispatcher.gate))], lifespan=lifespan)
+    stream = Path("/kendali/stream", Stream(hub, dispatcher.gate))
+    app = Starlette(routes=[Mount("/static", Assets(dispatcher.gate)), stream], lifespan=lifespan)
     app.router.redirect_slashes = False
     app.router.default = dispatcher  # any other path, also one that no route pattern could match
     return app

@@ -17,6 +17,7 @@ from ogc_server import (
     viewer,
 )
 from ogc_server.ask import Ask
+from ogc_server.kendali import handlers as kendali
 from ogc_server.parameters import (
     COMMON,
     CRS,
@@ -75,6 +76,10 @@ def _places(_: ServerSettings) -> tuple[Param, ...]:
     return places.TABLE
 
 
+def _kendali(_: ServerSettings) -> tuple[Param, ...]:
+    return kendali.ANSWER_TABLE
+
+
 _C = "{collectionId}"
 
 _AT_C = ("collections", _C)
@@ -127,6 +132,26 @@ ROUTES = (
     *TILE_ROUTES,
     Route(("peta",), viewer.viewer, viewer.OFFERS, _common, summary="viewer"),
     Route(("places",), places.places, places.OFFERS, _places, summary="places"),
+    Route(("kendali",), kendali.page, kendali.OFFERS, _common, summary="kendali"),
+    Route(("kendali", "state"), kendali.state, kendali.STATE_OFFERS, _common, summary="kendali-state"),
+    Route(
+        ("kendali", "jawaban"),
+        kendali.answer,
+        kendali.STATE_OFFERS,
+        _kendali,
+        ("GET", "POST"),
+        max_body=kendali.MAX_BODY,
+        summary="kendali-jawaban",
+    ),
+    Route(
+        ("kendali", "laporan"),
+        kendali.situation,
+        kendali.REPORT_OFFERS,
+        _kendali,
+        ("GET", "POST"),
+        max_body=kendali.MAX_BODY,
+        summary="kendali-laporan",
+    ),
     Route(("processes",), processes.processes, processes.OFFERS, _common, summary="processes"),
     Route(("processes", "{processId}"), processes.process, processes.OFFERS, _common, summary="process"),
     Route(("processes", "{processId}", "about"), processes.about, processes.OFFERS, _common, summary="about"),

@@ -1,0 +1,101 @@
+// The line to the server: server-sent events with a reconnection of our own, a watchdog, and asking
+// from time to time where no stream comes through. Holds one connection and one timer, never more.
+import { address, lang, t } from "../viewer/setup.js";
+import { hour, serverNow, setServerTime } from "./clock.js";
+
+const SILENCE = 45_000; // the server says something every 15 s
+const FIRST_WAIT = 1000;
+const LONGEST_WAIT = 30_000;
+const POLL = 10_000;
+const TRIES_BEFORE_POLL = 3;
+
+export class Link {
+  constructor(onState) {
+    this.onState = onState;
+    this.source = null;
+    this.timer = 0;
+    this.watchdog = 0;
+    this.tries = 0;
+    this.lastId = "";
+    this.lostAt = null;
+    this.receivedAt = null;
+    this.label = document.getElementById("sambungan");
+    addEventListener("online", () => this.open());
+    addEventListener("pagehide", () => this.close());
+    addEventListener("pageshow", (event) => { if (event.persisted) this.open(); });
+  }
+
+  close() {
+    clearTimeout(this.timer);
+    clearTimeout(this.watchdog);
+    this.source?.close();
+    this.source = null;
+  }
+
+  open() {
+    this.close();
+    // a new EventSource can not send Last-Event-ID; the state is compared by its id when it comes
+    const source = new EventSource(address("/kendali/stream", { lang }));
+    this.source = source;
+    this.#feedWatchdog();
+    source.addEventListener("beat", (event) => { if (this.source === source) { setServerTime(event.data); this.#alive(); } });
+    source.addEventListener("state", (event) => {
+      if (this.source !== source) return;
+      this.#alive();
+      this.#take(event.lastEventId, event.data);
+    });
+    source.onerror = () => { if (this.source === source) this.#lost(); };
+  }
+
+  #take(id, text) {
+    this.receivedAt = serverNow();
+    if (id && id === this.lastId) return;
+    this.lastId = id;
+    this.onState(JSON.parse(text));
+  }
+
+  #feedWatchdog() {
+    clearTimeout(this.watchdog);
+    this.watchdog = setTimeout(() => this.#lost(), SILENCE);
+  }
+
+  #alive() {
+    this.tries = 0;
+    this.lostAt = null;
+    this.receivedAt = serverNow();
+    this.#show("tersambung", t("sambung.tersambung"));
+    this.#feedWatchdog();
+  }
+
+  #lost() {
+    this.close();
+    this.lostAt ??= serverNow();
+    this.tries += 1;
+    this.#show("terputus", t("sambung.terputus", { jam: hour(this.lostAt) }));
+    const wait = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** Math.min(this.tries - 1, 5)) * (0.75 + Math.random() / 2);
+    this.timer = setTimeout(() => (this.tries > TRIES_BEFORE_POLL && this.tries % 2 === 0 ? this.#poll() : this.open()), wait);
+  }
+
+  // Where a proxy lets no stream through, the state is asked for; every other try is the stream again.
+  async #poll() {
+    const abort = new AbortController();
+    const limit = setTimeout(() => abort.abort(), 20_000);
+    try {
+      const answer = await fetch(address("/kendali/state", { lang }), { signal: abort.signal });
+      if (!answer.ok) throw new Error(String(answer.status));
+      const text = await answer.text();
+      const date = answer.headers.get("date");
+      if (date) setServerTime(new Date(date).toISOString());
+      this.#take((answer.headers.get("etag") ?? "").replaceAll('"', "").replace(/-(br|gzip)$/, ""), text);
+      this.lostAt = null;
+      this.tries = TRIES_BEFORE_POLL;
+      this.#show("tanya", t("sambung.tanya", { detik: POLL / 1000 }));
+      this.timer = setTimeout(() => this.open(), POLL);
+    } catch { this.#lost(); } finally { clearTimeout(limit); }
+  }
+
+  #show(state, text) {
+    if (this.label.dataset.state !== state) this.label.dataset.state = state;
+    if (this.label.textContent !== text) this.label.textContent = text;
+  }
+}
