@@ -26,6 +26,7 @@ const map = new maplibregl.Map({
     "NavigationControl.ResetBearing": t("map.north"), "Map.Title": t("map.title"),
   },
 });
+map.once("render", () => performance.mark("map-first-paint"));
 map.addControl(new maplibregl.NavigationControl(), "top-right");
 map.addControl(new maplibregl.ScaleControl({ unit: "metric" }), "bottom-right");
 map.addControl(new maplibregl.AttributionControl({ compact: true }), "bottom-right");
