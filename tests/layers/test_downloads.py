@@ -8,9 +8,11 @@ import sqlite3
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow.parquet as pq
 import pyogrio
@@ -177,6 +179,21 @@ def test_files_say_what_they_are(world: World, tmp_path: Path) -> None:
         assert "CC-BY-4.0" in read_metadata(archive.read("batas.shp.xml")).record.licence
         assert "nama_desa2 = nama_desa_yang_lain" in archive.read("batas.txt").decode()
     assert "CC-BY-4.0" in written(world, "batas", "kml", tmp_path).read_text("utf-8")
+
+
+def test_duckdb_reads_the_geoparquet_as_geometry(world: World, tmp_path: Path) -> None:
+    """A reader that shares nothing with our writer."""
+    path = written(world, "batas", "geoparquet", tmp_path)
+    wheel = Path(str(files("duckdb_extension_spatial")))
+    extension = wheel / "extensions" / f"v{duckdb.__version__}" / "spatial.duckdb_extension"
+    with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as db:
+        db.execute(f"LOAD '{extension}'")
+        count, kinds, area = db.execute(
+            f"SELECT count(*), count(DISTINCT ST_GeometryType(geometry)), sum(ST_Area(geometry)) FROM '{path}'"
+        ).fetchone() or (0, 0, 0.0)
+    expected = sum(shapely.area(b.geometries).sum() for b in piece(world, "batas").batches())  # type: ignore[arg-type]
+    assert (count, kinds) == (360, 1)
+    assert area == pytest.approx(expected, rel=1e-12)
 
 
 def test_csv_is_safe_in_a_spreadsheet_and_has_the_geometry(world: World, tmp_path: Path) -> None:

@@ -193,7 +193,9 @@ def test_the_field_kit_of_a_kabupaten(web: httpx.Client, tmp_path: Path) -> None
 
 QGIS = """
 import json, sys
-from qgis.core import QgsApplication, QgsLayerDefinition, QgsProject
+from qgis.PyQt.QtCore import QSize
+from qgis.core import (QgsApplication, QgsCoordinateReferenceSystem, QgsLayerDefinition, QgsMapRendererSequentialJob,
+                       QgsMapSettings, QgsProject, QgsRectangle)
 application = QgsApplication([], False)
 application.initQgis()
 project = QgsProject.instance()
@@ -202,6 +204,16 @@ ok, message = QgsLayerDefinition.loadLayerDefinition(sys.argv[1], project, proje
 told = {"ok": ok, "message": message, "valid": layer.isValid(), "name": layer.name(), "crs": layer.crs().authid(),
         "codes": sorted(f["kode"] for f in layer.getFeatures()),
         "colour": layer.renderer().symbol().color().name()}
+job = QgsMapSettings()
+job.setLayers([layer])
+job.setExtent(QgsRectangle(107.0, -7.0, 107.2, -6.8))
+job.setOutputSize(QSize(200, 200))
+job.setDestinationCrs(QgsCoordinateReferenceSystem("EPSG:4326"))
+drawing = QgsMapRendererSequentialJob(job)
+drawing.start()
+drawing.waitForFinished()
+image = drawing.renderedImage()
+told["drawn"] = [image.pixelColor(x, y).name() for x in range(0, 200, 10) for y in range(0, 200, 10)]
 with open(sys.argv[2], "w") as out:
     json.dump(told, out)
 application.exitQgis()
@@ -232,6 +244,8 @@ def test_qgis_opens_the_layer_definition(web: httpx.Client, tmp_path: Path) -> N
     assert told["name"] == "Batas Desa"
     assert len(told["codes"]) == 360
     assert told["colour"] == "#0072b2"  # as the server's own style has it
+    blue = [name for name in told["drawn"] if int(name[5:7], 16) > int(name[1:3], 16) + 40]
+    assert len(blue) > 200, told["drawn"][:20]  # of 400 places in the picture of a box full of desa
 
 
 def test_pages_list_the_files_in_both_languages(web: httpx.Client) -> None:
