@@ -20,6 +20,7 @@ import orjson
 import pyarrow as pa
 
 from analysis.affected import Aggregates
+from analysis.claims import Claims, claims_of
 from analysis.inputs import (
     BoundaryColumns,
     aggregates_of,
@@ -136,7 +137,7 @@ class Desk:
         self, snapshot: Snapshot, name: str, columns: Sequence[str], where: str
     ) -> tuple[pa.Table, RegionCode | None]:
         """Return columns of a public collection, and its declared region code."""
-        _, info = snapshot.layer(name, None)
+        info = self._named(snapshot, name, where)
         if info.schema is None:
             raise QueryError("the collection has no columns", where=where)
         for column in columns:
@@ -149,6 +150,21 @@ class Desk:
                 if len(rows) > MAX_ROWS:
                     raise QueryError(f"more than {MAX_ROWS} rows", where=where)
         return pa.table({c: [row.get(c) for row in rows] for c in columns}), info.schema.region_code
+
+    def claims(self, snapshot: Snapshot, name: str, column: str) -> Claims:
+        """Return the points of a public collection with the code that each claims."""
+        info = self._named(snapshot, name, "koleksi")
+        if info.count > MAX_ROWS:
+            raise QueryError(f"more than {MAX_ROWS} points", where="koleksi")
+        with self._readers.lease(info) as reader:
+            return claims_of(reader, column)
+
+    def _named(self, snapshot: Snapshot, name: str, where: str) -> VersionInfo:
+        """Return the current version of a public collection that an input names."""
+        try:
+            return snapshot.layer(name, None)[1]
+        except (NotFoundError, GoneError):
+            raise ParameterError("process.input.no-collection", f"inputs.{where}") from None
 
     def declared(self, snapshot: Snapshot, name: str) -> RegionCode | None:
         """Return the region code that a public collection declares."""

@@ -92,7 +92,7 @@ def rekonsiliasi(bench: Bench, inputs: Rekonsiliasi) -> dict[str, Any]:
 
 def _stored(bench: Bench, id_: str) -> dict[str, Any]:
     """Return how a stored reconciliation stood at its last run; counts only, of public collections only."""
-    books, missing = bench.desk.catalog, NotFoundError("no such reconciliation", where="daftar")
+    books, missing = bench.desk.catalog, ParameterError("process.input.no-list", "inputs.daftar")
     try:
         entry = books.reconciliations.get(id_)
         for side in (entry.definition.a, entry.definition.b):

@@ -19,7 +19,7 @@ from ogc_server.processes.desk import Bench
 from ogc_server.processes.inputs import MAX_POINTS, Inputs, Year
 from ogc_server.processes.register import Register, register_path, verified
 
-_WAYS = "berkas_register, titik, lon + lat + kode"
+_WAYS = "berkas_register, koleksi, titik, lon + lat + kode"
 
 
 class Titik(BaseModel):
@@ -44,6 +44,8 @@ class VerifikasiLokasi(Inputs):
     vintage: Year | None = None
     toleransi_m: float = Field(default=100, ge=0, le=100_000)
     titik: list[Titik] | None = Field(default=None, min_length=1, max_length=MAX_POINTS)
+    koleksi: str | None = Field(default=None, min_length=1, max_length=200)
+    kolom_kode: str = ""
     berkas_register: Register | None = None
 
     def check_here(self, settings: Settings, *, later: bool) -> None:
@@ -54,18 +56,20 @@ class VerifikasiLokasi(Inputs):
             register_path(settings.processes.registers, self.berkas_register.berkas)
 
     def check(self) -> None:
-        """Demand the three fields of a single point, or `titik` alone, or `berkas_register` alone."""
-        if self.berkas_register is not None:
-            if self.model_fields_set & {"lon", "lat", "kode", "titik"}:
-                raise ParameterError("process.input.one", "inputs.berkas_register", names=_WAYS)
-        elif self.titik is None:
+        """Demand the fields of one point, or `titik`, `koleksi` or `berkas_register` alone."""
+        single = self.model_fields_set & {"lon", "lat", "kode"}
+        ways = ("berkas_register", "koleksi", "titik")
+        several = [name for name in ways if getattr(self, name) is not None]
+        if len(several) > 1 or (several and single):
+            raise ParameterError("process.input.one", f"inputs.{several[0]}", names=_WAYS)
+        if self.kolom_kode and self.koleksi is None:
+            raise ParameterError("process.input.missing", "inputs.koleksi")
+        if not several:
             for name in ("lon", "lat", "kode"):
                 if name not in self.model_fields_set:
                     raise ParameterError("process.input.missing", f"inputs.{name}")
             if self.kode is None:
                 raise ParameterError("process.input.missing", "inputs.kode")
-        elif self.model_fields_set & {"lon", "lat", "kode"}:
-            raise ParameterError("process.input.one", "inputs.titik", names=_WAYS)
 
     def points(self) -> list[Titik]:
         """Return the points; what stands beside `titik` is the default of each."""
@@ -82,6 +86,8 @@ def verifikasi_lokasi(bench: Bench, inputs: VerifikasiLokasi) -> list[dict[str, 
     """Return one verdict per point, in their order."""
     if inputs.berkas_register is not None:
         return verified(bench, inputs.berkas_register, inputs.skema, inputs.vintage, inputs.toleransi_m)
+    if inputs.koleksi is not None:
+        return _of_collection(bench, inputs, inputs.koleksi)
     points = inputs.points()
     if len(points) > 1:
         return _many(bench, points)
@@ -102,6 +108,29 @@ def _many(bench: Bench, points: list[Titik]) -> list[dict[str, Any]]:
         return verify_points(index, asked, rules=rules)
 
 
+def _of_collection(bench: Bench, inputs: VerifikasiLokasi, name: str) -> list[dict[str, Any]]:
+    """Verify the points of a public collection (addresses, facilities) against the code each one names."""
+    known = bench.desk.claims(bench.snapshot, name, inputs.kolom_kode)
+    said = inputs.skema or known.scheme, inputs.vintage or known.vintage
+    found: list[dict[str, Any]] = []
+    with bench.desk.desa(bench.snapshot, "area") as index:
+        rules = partial(bench.desk.rules, bench.snapshot, index)
+        for first in range(0, len(known.rows), MAX_POINTS):
+            some = known.rows[first : first + MAX_POINTS]
+            asked = [
+                {"lon": lon, "lat": lat, "kode": kode, "skema": said[0], "vintage": said[1],
+                 "toleransi_m": inputs.toleransi_m}
+                for _, lon, lat, kode in some
+            ]  # fmt: skip
+            verdicts = verify_points(index, asked, rules=rules)
+            found += [
+                {"id": row[0], "lon": row[1], "lat": row[2], **verdict}
+                for row, verdict in zip(some, verdicts, strict=True)
+            ]
+            bench.report(len(found), len(known.rows))
+    return found
+
+
 _VERDICT = object_of(verdik={"type": "string"}, kode_nyata=TEXT, nama_nyata=TEXT, jarak_m=NUMBER)
 
 
@@ -110,6 +139,8 @@ def _show(bench: Bench, value: Any, inputs: VerifikasiLokasi | None) -> Result:
     if value and "verdik" not in value[0]:
         with bench.desk.desa(bench.snapshot, "area") as index:
             return Result(value, value, places_of_codes(index, [row["kode"] for row in value]))
+    if value and "lon" in value[0]:  # points of a public collection
+        return Result(value, value, points_of(value))
     places = None if inputs is None else points_of(one.model_dump() for one in inputs.points())
     return Result(value, value, places)
 

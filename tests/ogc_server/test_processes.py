@@ -123,6 +123,8 @@ def test_the_inputs_have_the_fixed_names(door: httpx.Client) -> None:
         "toleransi_m",
         "titik",
         "berkas_register",
+        "koleksi",
+        "kolom_kode",
     }
     assert names("wilayah-terdampak") >= {"area", "kejadian", "gempa"}
     assert names("bantuan-terdekat") >= {"asal", "jenis", "k"}
@@ -330,8 +332,10 @@ def test_nobody_is_called_back(door: httpx.Client) -> None:
 
 
 def test_what_is_not_public_can_not_be_reconciled(door: httpx.Client) -> None:
-    got = ask(door, "rekonsiliasi", {"a": "jiwa-rahasia", "b": "jiwa", "kunci": "kode"})
-    assert got.status_code == 404
+    hidden = ask(door, "rekonsiliasi", {"a": "jiwa-rahasia", "b": "jiwa", "kunci": "kode"})
+    absent = ask(door, "rekonsiliasi", {"a": "tidak-ada", "b": "jiwa", "kunci": "kode"})
+    assert (hidden.status_code, hidden.json()["where"]) == (400, "inputs.a")
+    assert hidden.json()["detail"] == absent.json()["detail"]
 
 
 def test_an_unknown_process_has_the_type_of_the_standard(door: httpx.Client) -> None:

@@ -78,7 +78,7 @@ def test_a_stored_reconciliation_is_told_in_counts_alone(door: httpx.Client) -> 
 @pytest.mark.parametrize("id_", ["tertutup", "tidak-ada", "belum"])
 def test_what_is_not_public_is_not_there(door: httpx.Client, id_: str) -> None:
     got = ask(door, "rekonsiliasi", {"daftar": id_})
-    assert (got.status_code, got.json()["where"]) == (404, "daftar")
+    assert (got.status_code, got.json()["where"]) == (400, "inputs.daftar")
     assert "rahasia" not in got.text
 
 
