@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import requests
 from catalog.errors import TransientSourceError
 from catalog.sources import SourceConfig
 from cli.app import App, Command, json_option, pass_app
+from cli.beside import command, end
 from cli.harvest import harvest
 from cli.sample import generate
 from cli.serve import serve
@@ -53,16 +53,14 @@ def sample_upstream(app: App) -> Iterator[None]:
     if address is None:
         yield
         return
-    command = [sys.executable, "-m", "cli.main", "--config", str(app.config_dir), "--data", str(app.data_dir)]
     child = subprocess.Popen(  # noqa: S603 - our own command
-        [*command, "sample", "serve", "--port", str(address[1])]
+        command(app, "sample", "serve", "--port", str(address[1]))
     )
     try:
         _wait(f"http://{address[0]}:{address[1]}/", child)
         yield
     finally:
-        child.terminate()
-        child.wait(10)
+        end(child)
 
 
 def _upstream_address(sources: list[SourceConfig]) -> tuple[str, int] | None:

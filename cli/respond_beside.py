@@ -6,31 +6,19 @@ The answer runs in a process of its own, as harvests do: whatever happens in it,
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from cli.app import App
+from cli.beside import beside, run
 
 log = logging.getLogger(__name__)
 _LOOK, _AFTER_FAILURE = 1.0, 15.0
-_STDERR = 2
-"""Where the child's words go: standard output may be the JSON of `satudata harvest --json`."""
 
 
-@contextmanager
-def responder_beside(app: App) -> Iterator[None]:
+def responder_beside(app: App) -> AbstractContextManager[None]:
     """Answer events from a thread that looks once a second, while in the context."""
-    stop = threading.Event()
-    thread = threading.Thread(target=_watch, args=(app, stop), name="respond", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(20)
+    return beside("respond", lambda stop: _watch(app, stop))
 
 
 def _watch(app: App, stop: threading.Event) -> None:
@@ -65,18 +53,7 @@ def answer_waiting(app: App, stop: threading.Event) -> None:
 
 def answer(app: App, stop: threading.Event) -> int:
     """Run `satudata respond --pending`; end it when `stop` is set. Return its exit code."""
-    command = [sys.executable, "-m", "cli.main", "--config", str(app.config_dir), "--data", str(app.data_dir)]
-    child = subprocess.Popen(  # noqa: S603 - our own command
-        [*command, "respond", "--pending"], stdin=subprocess.DEVNULL, stdout=_STDERR
-    )
-    while child.poll() is None:
-        if stop.wait(0.2):
-            child.terminate()
-            try:
-                child.wait(10)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
-    if child.returncode:
-        log.warning("answering events ended with code %s", child.returncode)
-    return child.returncode
+    code = run(app, ("respond", "--pending"), stop)
+    if code:
+        log.warning("answering events ended with code %s", code)
+    return code

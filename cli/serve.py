@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 import click
 
 from cli.app import App, Command, json_option, pass_app
+from cli.beside import command, end
 from cli.signals import PARENT, ended_by_kill
 
 
@@ -33,18 +33,12 @@ def serve(app: App, host: str, port: int, workers: int, with_scheduler: bool) ->
 @contextmanager
 def scheduler_beside(app: App) -> Iterator[None]:
     """Run `satudata schedule` as a child, so that no harvest can disturb the server."""
-    command = [sys.executable, "-m", "cli.main", "--config", str(app.config_dir), "--data", str(app.data_dir)]
     environment = {**os.environ, PARENT: str(os.getpid())}
-    child = subprocess.Popen([*command, "schedule"], env=environment)  # noqa: S603 - our own command
+    child = subprocess.Popen(command(app, "schedule"), env=environment)  # noqa: S603 - our own command
     try:
         yield
     finally:
-        child.terminate()
-        try:
-            child.wait(10)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        end(child)
 
 
 COMMANDS = [serve]
