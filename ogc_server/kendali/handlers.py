@@ -13,7 +13,7 @@ from catalog.model import BBox, VersionInfo
 from ogc_server.answer import NEVER, Answer, content_tag, to_json
 from ogc_server.ask import Ask
 from ogc_server.errors import ParameterError
-from ogc_server.kendali import drawing, report, report_pdf, report_xlsx
+from ogc_server.kendali import drawing, report, report_pdf, report_xlsx, stream
 from ogc_server.kendali.document import document as picture_document
 from ogc_server.kendali.events import kind_of, layers
 from ogc_server.kendali.picture import Picture, computed, published
@@ -45,7 +45,9 @@ def page(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
         "base": ask.base, "basemap": [one.layer_id for one in basemap], "bounds": _bounds(basemap),
         "zone": service.settings.scheduler.timezone,
         "mmi": {str(degree): colour for degree, colour in drawing.MMI.items()},
-        "severity": drawing.SEVERITY, "links": document_links(ask, OFFERS),
+        "severity": drawing.SEVERITY,
+        "beat": stream.BEAT_SECONDS,
+        "links": document_links(ask, OFFERS),
     }  # fmt: skip
     return document(ask, doc, "kendali.html", {"words": words("kendali.", ask.lang)})
 

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime, format_timedelta
+from babel.numbers import format_decimal
 
 from catalog.messages import text
 from ogc_server.kendali.document import counts, reason, sources, worst
@@ -111,18 +112,17 @@ def _place(picture: Picture) -> str:
 
 def _sums(picture: Picture, lang: str) -> list[tuple[str, str]]:
     said = picture.summary()
-    strongest = "" if said["mmi_tertinggi"] is None else f"{said['mmi_tertinggi']:.1f}"
+    strongest = format_decimal(round(said["mmi_tertinggi"] or 0, 1), locale=lang)
     levels = ", ".join(
         text(f"kendali.laporan.{level}", lang, n=said[level])
         for level in ("desa", "kecamatan", "kabkota", "provinsi")
     )
     counted = [
-        (name_of(what, lang), f"{value:,}".replace(",", "." if lang == "id" else ","))
-        for what, value in said["perkiraan"].items()
+        (name_of(what, lang), format_decimal(value, locale=lang)) for what, value in said["perkiraan"].items()
     ]
     unknown = [(text("kendali.laporan.tanpa_data", lang), str(said["desa_tanpa_data"]))]
     return [
-        (text("kendali.laporan.terdampak", lang), levels), (text("kendali.laporan.mmi", lang), strongest),
+        (text("kendali.laporan.terdampak", lang), levels), (text("kendali.laporan.mmi", lang), strongest if said["mmi_tertinggi"] else ""),
         *[(text("kendali.laporan.kira", lang, nama=name), value) for name, value in counted],
         *(unknown if said["desa_tanpa_data"] else []),
     ]  # fmt: skip

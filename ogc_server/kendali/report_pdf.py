@@ -24,13 +24,14 @@ from ogc_server.kendali.report import Report, Table
 
 _MOST_ROWS = 300
 _PAGE = landscape(A4)
-_WIDTH = _PAGE[0] - 30 * mm
+_WIDTH = _PAGE[0] - 30 * mm - 12  # a frame keeps 6 points free on each side
 _MAP = (_WIDTH, 92 * mm)
 _INK, _RED = colors.HexColor("#1b2430"), colors.HexColor("#b3191f")
 _TEXT = ParagraphStyle("text", fontName="Helvetica", fontSize=8, leading=10, textColor=_INK)
 _CELL = ParagraphStyle("cell", parent=_TEXT, fontSize=7, leading=8.4)
 _NUMBER = ParagraphStyle("number", parent=_CELL, alignment=TA_RIGHT)
 _HEAD = ParagraphStyle("head", parent=_CELL, fontName="Helvetica-Bold")
+_HEAD_NUMBER = ParagraphStyle("head-number", parent=_HEAD, alignment=TA_RIGHT)
 _TITLE = ParagraphStyle("title", parent=_TEXT, fontName="Helvetica-Bold", fontSize=15, leading=19)
 _HEADING = ParagraphStyle("heading", parent=_TEXT, fontName="Helvetica-Bold", fontSize=11, leading=15,
                           spaceBefore=8, spaceAfter=3, keepWithNext=1)  # fmt: skip
@@ -83,7 +84,12 @@ def _table(table: Table, lang: str) -> list[Flowable]:
     found: list[Flowable] = [Paragraph(escape(table.title), _HEADING)]
     if not table.rows:
         return [*found, Paragraph(escape(text("kendali.laporan.kosong", lang)), _TEXT)]
-    rows = [[Paragraph(escape(str(name)), _HEAD) for name in table.header]]
+    rows = [
+        [
+            Paragraph(escape(str(name)), _HEAD_NUMBER if _numbers(table, n) else _HEAD)
+            for n, name in enumerate(table.header)
+        ]
+    ]
     rows += [[_cell(value, lang) for value in row] for row in table.rows[:_MOST_ROWS]]
     style = TableStyle(
         [
@@ -98,6 +104,10 @@ def _table(table: Table, lang: str) -> list[Flowable]:
         said = text("kendali.laporan.dipotong", lang, n=_MOST_ROWS, semua=len(table.rows))
         found.append(Paragraph(escape(said), _TEXT))
     return found
+
+
+def _numbers(table: Table, column: int) -> bool:
+    return any(isinstance(row[column], int | float) for row in table.rows[:100])
 
 
 def _widths(table: Table) -> list[float]:

@@ -106,9 +106,10 @@ class Hub:
             generation, since = self._seen.get(lang, (-1, 0.0))
             if snapshot.generation == generation and at - since < _ANEW_SECONDS:
                 return False
-            body = await asyncio.to_thread(lambda: to_json(state(service, snapshot, lang)))
+            found = await asyncio.to_thread(state, service, snapshot, lang)
             self._seen[lang] = (snapshot.generation, at)
-            made = (content_tag(body), body)
+            shown = {name: value for name, value in found.items() if name != "generation"}
+            made = (content_tag(to_json(shown)), to_json(found))
             changed = made[0] != self._made.get(lang, ("",))[0]
             self._made[lang] = made
             return changed

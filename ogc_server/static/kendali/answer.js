@@ -10,7 +10,7 @@ let order = { column: null, down: true };
 
 const km = (metres) => (metres === null || metres === undefined ? "–" : number(metres / 1000, 1));
 const named = (what) => { const key = `hitung.${what}`; const found = t(key); return found === key ? what.replaceAll("_", " ") : found; };
-const value = (one) => (one === null || one === undefined ? "–" : typeof one === "number" ? number(one, 2) : one);
+const value = (one) => (one === null || one === undefined ? "–" : typeof one === "number" ? number(one, 1) : one);
 
 // Columns: [key, title, value of a row, is a number]
 const COLUMNS = {
@@ -83,7 +83,7 @@ export const drawAnswer = (answer, seconds = null) => {
     ...(said.mmi_tertinggi === null ? [] : [tile(t("ringkas.mmi"), number(said.mmi_tertinggi, 1))]),
     ...Object.entries(said.perkiraan).map(([what, many]) => tile(t("ringkas.kira", { nama: named(what) }), number(many, 0), "utama")),
     ...(said.desa_tanpa_data ? [tile(t("ringkas.tanpa_data"), number(said.desa_tanpa_data, 0), "awas")] : []),
-    ...said.item.map((one) => tile(t("ringkas.kurang", { item: one.item }), `${number(one.kurang, 0)} ${one.satuan}`, one.kurang ? "awas" : "")));
+    ...said.item.map((one) => tile(t("ringkas.kurang", { item: one.item.replaceAll("_", " ") }), `${number(one.kurang, 0)} ${one.satuan}`, one.kurang ? "awas" : "")));
   for (const name of TABS) document.querySelector(`#tab-${name} span`).textContent = number(TOTAL[name](answer), 0);
   drawTable();
 };

@@ -1,13 +1,13 @@
 // The line to the server: server-sent events with a reconnection of our own, a watchdog, and asking
 // from time to time where no stream comes through. Holds one connection and one timer, never more.
-import { address, lang, t } from "../viewer/setup.js";
+import { address, config, lang, t } from "../viewer/setup.js";
 import { hour, serverNow, setServerTime } from "./clock.js";
 
-const SILENCE = 45_000; // the server says something every 15 s
+const SILENCE = config.beat * 3000; // the server says something every `beat` seconds
 const FIRST_WAIT = 1000;
 const LONGEST_WAIT = 30_000;
 const POLL = 10_000;
-const TRIES_BEFORE_POLL = 3;
+const TRIES_BEFORE_POLL = 1;
 
 export class Link {
   constructor(onState) {
@@ -19,6 +19,7 @@ export class Link {
     this.lastId = "";
     this.lostAt = null;
     this.receivedAt = null;
+    this.polling = false;
     this.label = document.getElementById("sambungan");
     addEventListener("online", () => this.open());
     addEventListener("pagehide", () => this.close());
@@ -61,6 +62,7 @@ export class Link {
 
   #alive() {
     this.tries = 0;
+    this.polling = false;
     this.lostAt = null;
     this.receivedAt = serverNow();
     this.#show("tersambung", t("sambung.tersambung"));
@@ -69,15 +71,16 @@ export class Link {
 
   #lost() {
     this.close();
+    if (this.polling) { this.#poll(true); return; } // still no stream: ask at once
     this.lostAt ??= serverNow();
     this.tries += 1;
     this.#show("terputus", t("sambung.terputus", { jam: hour(this.lostAt) }));
     const wait = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** Math.min(this.tries - 1, 5)) * (0.75 + Math.random() / 2);
-    this.timer = setTimeout(() => (this.tries > TRIES_BEFORE_POLL && this.tries % 2 === 0 ? this.#poll() : this.open()), wait);
+    this.timer = setTimeout(() => (this.tries > TRIES_BEFORE_POLL ? this.#poll() : this.open()), wait);
   }
 
-  // Where a proxy lets no stream through, the state is asked for; every other try is the stream again.
-  async #poll() {
+  // Where a proxy lets no stream through, the state is asked for; each time the stream is tried first.
+  async #poll(again = false) {
     const abort = new AbortController();
     const limit = setTimeout(() => abort.abort(), 20_000);
     try {
@@ -88,10 +91,11 @@ export class Link {
       if (date) setServerTime(new Date(date).toISOString());
       this.#take((answer.headers.get("etag") ?? "").replaceAll('"', "").replace(/-(br|gzip)$/, ""), text);
       this.lostAt = null;
-      this.tries = TRIES_BEFORE_POLL;
+      this.tries = 0;
+      this.polling = true;
       this.#show("tanya", t("sambung.tanya", { detik: POLL / 1000 }));
-      this.timer = setTimeout(() => this.open(), POLL);
-    } catch { this.#lost(); } finally { clearTimeout(limit); }
+      this.timer = setTimeout(() => this.open(), again ? POLL : 0);
+    } catch { this.polling = false; this.#lost(); } finally { clearTimeout(limit); }
   }
 
   #show(state, text) {

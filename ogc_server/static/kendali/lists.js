@@ -15,8 +15,10 @@ export const fill = (list, items, make, empty) => {
     return row;
   });
   if (!rows.length) rows.push(element("li", { class: "kosong", "data-id": "" }, empty));
+  const focused = list.contains(document.activeElement) ? document.activeElement.closest("li").dataset.id : null;
   for (const [at, row] of rows.entries()) if (list.children[at] !== row) list.insertBefore(row, list.children[at] ?? null);
   while (list.children.length > rows.length) list.lastElementChild.remove();
+  if (focused !== null && !list.contains(document.activeElement)) rows.find((row) => row.dataset.id === focused)?.querySelector("button")?.focus();
 };
 
 const hash = (text) => {

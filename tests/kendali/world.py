@@ -12,7 +12,7 @@ from typing import Any
 import shapely
 import uvicorn
 
-from catalog.model import RunState
+from catalog.model import LayerSchema, RunState
 from catalog.settings import ServerSettings
 from harvesters.bmkg import alerts
 from layers.contract import FeatureBatch
@@ -62,10 +62,10 @@ def warn(desk: Desk, *names: str, **changes: Any) -> None:
         "peristiwa": "Hujan Lebat", "wilayah": "Jawa Barat", "tingkat": "Severe", "dikirim": now, "berlaku": now,
         "kedaluwarsa": now + timedelta(hours=2), "status": "Actual", "jenis": "Alert",
     } | changes  # fmt: skip
-    shapes = [shapely.MultiPolygon([shapely.box(107.0 + n / 10, -7.2, 107.3 + n / 10, -6.9)]) for n in range(len(names))]
-    made: FeatureBatch = batch({name: dict(said) for name in names}, shapes)
-    from catalog.model import LayerSchema
-
+    boxes = [shapely.box(107.0 + n / 10, -7.2, 107.3 + n / 10, -6.9) for n in range(len(names))]
+    made: FeatureBatch = batch(
+        {name: dict(said) for name in names}, [shapely.MultiPolygon([b]) for b in boxes]
+    )
     schema = LayerSchema(alerts.FIELDS, "MultiPolygon", "EPSG:4326", time_field="berlaku")
     World(desk.settings, desk.catalog, desk.store).publish("peringatan-cuaca", schema, made)
 

@@ -1,0 +1,318 @@
+"""The page of pusat kendali in a real browser, as an operator meets it through a day and a night."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openpyxl
+import pypdf
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from catalog.model import RunState
+from ogc_server.kendali import stream
+from tests.kendali.world import AREA, ID, happen, serving, warn
+from tests.response.world import Desk, quake
+from tests.servers import free_port
+from tests.servers.browser import Watch, pixels, until
+
+SHOWN = f"#jawaban[data-shown='{ID}']"
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(
+        locale="id-ID", viewport={"width": 1600, "height": 900}, reduced_motion="reduce"
+    )
+    yield context.new_page()
+    context.close()
+
+
+def look(page: Page, url: str, lang: str = "id") -> Watch:
+    watch = Watch(page, url)
+    page.goto(f"{url}/kendali?lang={lang}")
+    page.wait_for_selector("#map[data-ready]", timeout=60_000)
+    expect(page.locator("#sambungan")).to_have_attribute("data-state", "tersambung")
+    return watch
+
+
+def colour_at(page: Page, lon: float, lat: float) -> np.ndarray:
+    until(page, "kendali.map.loaded() && !kendali.map.isMoving()")
+    page.evaluate(
+        "new Promise((done) => { kendali.map.once('render', done); kendali.map.triggerRepaint(); })"
+    )
+    where = page.evaluate(f"kendali.map.project([{lon}, {lat}])")
+    box = page.locator("#map").bounding_box()
+    assert box is not None
+    x, y = int(box["x"] + where["x"]), int(box["y"] + where["y"])
+    return pixels(page.screenshot())[y - 1 : y + 2, x - 1 : x + 2].reshape(-1, 3).mean(axis=0)
+
+
+def click(page: Page, lon: float, lat: float) -> None:
+    where = page.evaluate(f"kendali.map.project([{lon}, {lat}])")
+    box = page.locator("#map").bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + where["x"], box["y"] + where["y"])
+
+
+def test_an_operator_sees_who_is_hit_what_is_near_and_what_is_missing(page: Page, address: str) -> None:
+    watch = look(page, address)
+    page.wait_for_selector(SHOWN)
+    expect(page.locator("#daftar-jawaban li")).to_have_count(1)
+    expect(page.locator("#daftar-gempa li").first).to_contain_text("M5,6")
+    expect(page.locator("#daftar-peringatan li")).to_contain_text("Hujan Lebat")
+    expect(page.locator("#ringkasan .utama").first).to_contain_text("217")
+    expect(page.locator("#isi-tab tbody tr")).to_have_count(150)
+    expect(page.locator("#daftar-umpan")).to_contain_text("Gempa BMKG")
+    page.get_by_role("tab", name=re.compile("Fasilitas")).click()
+    expect(page.locator("#isi-tab tbody tr").first).to_contain_text("400.000")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#isi-tab thead")).to_contain_text("Jumlah")
+    page.get_by_role("tab", name=re.compile("Belum terpenuhi")).click()
+    expect(page.locator("#isi-tab tbody tr").first).to_contain_text("stok kurang")
+    near, far, sea = (colour_at(page, *at) for at in ((107.02, -6.80), (107.33, -6.78), (106.6, -6.9)))
+    assert near[0] > 150 > near[2]  # MMI 6 or 7: yellow to orange
+    assert near[0] - far[0] > 30  # MMI 5: green
+    assert sea.mean() < 60  # the dark
+    watch.check()
+
+
+def test_the_table_is_sorted_by_a_click(page: Page, address: str) -> None:
+    look(page, address)
+    page.wait_for_selector(SHOWN)
+    page.get_by_role("button", name="Nama").click()
+    names = page.locator("#isi-tab tbody tr td:first-child").all_inner_texts()
+    assert names == sorted(names, key=str.casefold)
+    page.get_by_role("button", name="perkiraan jiwa").click()
+    many = [
+        int(text.replace(".", ""))
+        for text in page.locator("#isi-tab tbody tr td:nth-child(5)").all_inner_texts()
+    ]
+    assert many == sorted(many, reverse=True)
+
+
+def test_a_new_event_and_its_answer_come_by_themselves_with_banner_and_sound(page: Page, desk: Desk) -> None:
+    with serving(desk) as url:
+        watch = look(page, url)
+        expect(page.locator("#daftar-gempa")).to_contain_text("Belum ada gempa")
+        page.locator("#bunyi").click()
+        expect(page.locator("#bunyi")).to_have_text("Bunyi menyala")
+        page.evaluate("window.same = true; delete document.body.dataset.sounded")
+        happen(desk, answer=False)
+        began = time.monotonic()
+        expect(page.locator("#spanduk")).to_contain_text("Gempa baru: M5,6", timeout=6000)
+        assert time.monotonic() - began < 6
+        expect(page.locator("body")).to_have_attribute("data-sounded", "alarm")
+        assert [one.state for one in desk.responder().run()] == ["answered"]
+        expect(page.locator("#spanduk p").first).to_contain_text("217 desa terdampak", timeout=8000)
+        page.wait_for_selector(SHOWN)  # nobody had chosen anything: the newest answer is shown
+        happen(desk, quake(Magnitude="5.4"))  # BMKG revises it
+        expect(page.locator("#spanduk p").first).to_contain_text("Revisi 2", timeout=8000)
+        expect(page.locator("#kepala")).to_contain_text("revisi 2", timeout=8000)
+        assert page.evaluate("window.same") is True  # never reloaded
+        for _ in range(page.locator("#spanduk p").count()):
+            page.get_by_role("button", name="Tutup").first.click()
+        expect(page.locator("#spanduk")).to_be_hidden()
+        page.reload()
+        page.wait_for_selector(SHOWN)
+        expect(page.locator("#spanduk")).to_be_hidden()  # what was there before is no news
+        expect(page.locator("#bunyi")).to_have_attribute("aria-pressed", "true")  # remembered
+        watch.check()
+
+
+def test_it_says_that_the_line_is_cut_and_comes_back_by_itself(page: Page, desk: Desk) -> None:
+    happen(desk)
+    port = free_port()
+    with serving(desk, port) as url:
+        watch = look(page, url)
+        page.wait_for_selector(SHOWN)
+    expect(page.locator("#sambungan")).to_contain_text("Terputus sejak", timeout=10_000)
+    expect(page.locator("#usang")).to_contain_text("data terakhir")
+    expect(page.locator("#daftar-gempa li").first).to_contain_text("M5,6")  # the data stays
+    warn(desk, "sementara-itu")
+    with serving(desk, port):
+        expect(page.locator("#sambungan")).to_have_attribute("data-state", "tersambung", timeout=30_000)
+        expect(page.locator("#usang")).to_be_hidden()
+        expect(page.locator("#daftar-peringatan")).to_contain_text("Hujan Lebat")
+        expect(page.locator("#spanduk")).to_contain_text("Peringatan baru")  # what came meanwhile is news
+        assert [one for one in watch.wrong if "ERR_" not in one] == []
+        page.goto("about:blank")
+
+
+def test_a_stream_that_falls_silent_is_opened_again(
+    page: Page, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "BEAT_SECONDS", 0.5)
+    with serving(desk) as url:
+        watch = look(page, url)
+        began = len([one for one in watch.asked if "/stream" in one])
+        monkeypatch.setattr(stream, "BEAT_SECONDS", 60.0)  # the server says nothing any more
+        expect(page.locator("#sambungan")).to_have_attribute("data-state", "terputus", timeout=8000)
+        expect(page.locator("#sambungan")).to_have_attribute("data-state", "tersambung", timeout=8000)
+        assert len([one for one in watch.asked if "/stream" in one]) > began
+        watch.check()
+
+
+def test_without_a_stream_the_state_is_asked_for(page: Page, desk: Desk) -> None:
+    happen(desk)
+    page.route("**/kendali/stream*", lambda route: route.abort())
+    with serving(desk) as url:
+        page.goto(f"{url}/kendali")
+        expect(page.locator("#sambungan")).to_have_attribute("data-state", "tanya", timeout=15_000)
+        page.wait_for_selector(SHOWN)
+        page.unroute("**/kendali/stream*")
+        expect(page.locator("#sambungan")).to_have_attribute("data-state", "tersambung", timeout=20_000)
+
+
+def test_a_failing_upstream_is_shown_with_its_reason_and_the_data_stays(page: Page, desk: Desk) -> None:
+    happen(desk)
+    with serving(desk) as url:
+        watch = look(page, url)
+        page.wait_for_selector(SHOWN)
+        desk.url = f"http://127.0.0.1:{free_port()}/"
+        desk.clock.forward(minutes=42)
+        assert desk.harvest().state is RunState.FAILED
+        feed = page.locator("#daftar-umpan li.gagal")
+        expect(feed).to_contain_text("gagal:", timeout=10_000)
+        expect(feed).to_contain_text("Gempa BMKG")
+        page.reload()
+        expect(feed.locator("time")).to_have_text("42 mnt lalu", timeout=10_000)
+        expect(page.locator("#daftar-gempa li").first).to_contain_text("M5,6")
+        page.wait_for_selector(SHOWN)
+        watch.check()
+
+
+def test_an_area_is_drawn_by_clicks_keys_or_text(page: Page, address: str) -> None:
+    watch = look(page, address)
+    page.wait_for_selector(SHOWN)
+    until(page, "!kendali.map.isMoving()")
+    page.get_by_role("button", name="Gambar area").click()
+    for lon, lat in ((107.12, -6.72), (107.2, -6.75), (107.2, -6.9), (107.1, -6.92)):
+        click(page, lon, lat)
+    expect(page.locator("#jumlah-titik")).to_have_text("4 titik")
+    began = time.monotonic()
+    page.get_by_role("button", name="Hitung").click()
+    page.wait_for_selector("#jawaban[data-shown=area]")
+    assert time.monotonic() - began < 6  # 0.5 s on a quiet machine
+    expect(page.locator("#kepala")).to_contain_text("Area yang digambar")
+    count = int(page.locator("#ringkasan dd").first.inner_text())
+    assert 20 < count < 150
+
+    page.get_by_role("button", name="Gambar area").click()  # the map has the focus now
+    for key in ("Enter", "ArrowRight", "Enter", "ArrowDown", "Enter", "Enter", "Backspace"):
+        page.keyboard.press(key)
+        until(page, "!kendali.map.isMoving()")
+    expect(page.locator("#jumlah-titik")).to_have_text("3 titik")
+    page.keyboard.press("Escape")
+    expect(page.locator("#lembar-gambar")).to_be_hidden()
+
+    page.get_by_role("button", name="Gambar area").click()
+    page.locator("#teks-area").fill("107.05 -6.9\n107,2 -6.9")
+    page.get_by_role("button", name="Hitung").click()
+    expect(page.locator("#jumlah-titik")).to_contain_text("tidak terbaca")
+    page.locator("#teks-area").fill("107.05, -6.9\n107.2 -6.9\n107.2;-6.75\n107.05 -6.75")
+    page.get_by_role("button", name="Hitung").click()
+    expect(page.locator("#ringkasan dd").first).to_have_text("94")
+    page.get_by_role("button", name="Gambar area").click()
+    page.locator("#teks-area").fill(json.dumps({"type": "Feature", "properties": {}, "geometry": AREA}))
+    page.get_by_role("button", name="Hitung").click()
+    expect(page.locator("#lembar-gambar")).to_be_hidden()
+    expect(page.locator("#ringkasan dd").first).to_have_text("94")
+    with page.expect_download() as taken:
+        page.get_by_role("button", name="PDF").click()
+    assert "Area yang digambar" in pypdf.PdfReader(taken.value.path()).pages[0].extract_text()
+    watch.check()
+
+
+def test_the_report_is_taken_in_both_forms(page: Page, address: str, tmp_path: Path) -> None:
+    watch = look(page, address, "en")
+    page.wait_for_selector(SHOWN)
+    expect(page.locator("#tab-desa")).to_contain_text("Villages hit")
+    for form in ("PDF", "XLSX"):
+        with page.expect_download() as taken:
+            page.get_by_role("button", name=form).click()
+        assert taken.value.suggested_filename == f"laporan-{ID}.{form.lower()}"
+        body = Path(taken.value.path()).read_bytes()
+        if form == "PDF":
+            assert "Situation report" in pypdf.PdfReader(io.BytesIO(body)).pages[0].extract_text()
+        else:
+            assert "Villages hit" in openpyxl.load_workbook(io.BytesIO(body)).sheetnames
+    watch.check()
+
+
+def test_it_can_be_used_on_a_phone(browser: Browser, address: str) -> None:
+    context = browser.new_context(
+        locale="id-ID", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+    )
+    page = context.new_page()
+    watch = look(page, address)
+    page.wait_for_selector(SHOWN)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.locator("#tab-kurang").tap()
+    expect(page.locator("#isi-tab tbody tr").first).to_contain_text("stok kurang")
+    watch.check()
+    context.close()
+
+
+def test_three_hundred_changes_leave_memory_and_page_as_they_were(
+    page: Page, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each change brings a new earthquake, a new warning and a revision; every one is drawn and announced."""
+    happen(desk)
+    warn(desk, "hujan-1")
+    counter = itertools.count(1)
+    true_state = stream.state
+
+    def changing(*given: Any) -> dict[str, Any]:
+        said = json.loads(json.dumps(true_state(*given)))
+        n = next(counter)
+        said["gempa"] = [
+            said["gempa"][0] | {"id": f"g{n + i}", "lon": 100 + (n + i) % 40} for i in range(20, 0, -1)
+        ]
+        said["peringatan"] = [said["peringatan"][0] | {"id": f"p{n}"}]
+        said["jawaban"][0] |= {"revisi": n}
+        return said
+
+    monkeypatch.setattr(stream, "state", changing)
+    monkeypatch.setattr(stream, "_LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(stream, "_ANEW_SECONDS", 0.01)
+    with serving(desk) as url:
+        watch = look(page, url)
+        page.locator("#bunyi").click()
+        page.wait_for_selector(SHOWN)
+        tools = page.context.new_cdp_session(page)
+        tools.send("Performance.enable")
+
+        def measured(changes: int) -> dict[str, float]:
+            until(page, f"Number(document.body.dataset.changes) >= {changes}")
+            for _ in range(4):  # an operator goes to and fro between the answer and an event
+                for name in ("#daftar-jawaban button", "#tab-fasilitas", "#tab-desa"):
+                    page.evaluate(
+                        f"document.querySelector('{name}').click()"
+                    )  # rows are replaced all the time
+            until(page, "document.getElementById('jawaban').getAttribute('aria-busy') === 'false'")
+            found: list[dict[str, float]] = []
+            for _ in range(6):  # what waits for the collector is no leak: the least counts
+                page.wait_for_timeout(250)
+                tools.send("HeapProfiler.collectGarbage")
+                metrics = tools.send("Performance.getMetrics")["metrics"]
+                found.append({one["name"]: one["value"] for one in metrics})
+            return {name: min(one[name] for one in found) for name in found[0]}
+
+        first = measured(60)
+        last = measured(360)
+        grown = {name: last[name] - first[name] for name in ("JSHeapUsedSize", "Nodes", "JSEventListeners")}
+        assert grown["JSHeapUsedSize"] < 3_000_000, grown
+        assert grown["Nodes"] < 400, grown  # a row more or less
+        assert grown["JSEventListeners"] < 100, grown
+        assert page.locator("#spanduk p").count() <= 4
+        assert page.locator("#daftar-gempa li").count() == 20
+        watch.check()
