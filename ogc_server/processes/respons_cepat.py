@@ -15,6 +15,7 @@ from analysis.earthquake import Gempa
 from analysis.places import places_of_codes
 from analysis.result import Result
 from catalog.errors import NotFoundError
+from ogc_server.errors import ParameterError
 from ogc_server.processes.definition import ROW, ROWS, Process, object_of
 from ogc_server.processes.desk import Bench
 from ogc_server.processes.inputs import Inputs
@@ -75,7 +76,7 @@ def _event(bench: Bench, inputs: ResponsCepat) -> Event:
         event = None if feature is None else event_of(feature, layer, kind)
         if event is not None:
             return event
-    raise NotFoundError("no such event", where="kejadian")
+    raise ParameterError("process.input.no-event", "inputs.kejadian")
 
 
 def _published(bench: Bench, event_id: str | None) -> list[dict[str, str]]:

@@ -185,7 +185,7 @@ def test_over_http_it_answers_and_publishes_nothing(desk: Desk) -> None:
         items = client.get(f"/collections/{ID}/items", params={"limit": 1, "f": "json"}).json()
         assert items["numberMatched"] == len(said["desa"])
         wrong = ask(kejadian="tidak-ada")
-        assert (wrong.status_code, wrong.json()["where"]) == (404, "kejadian")
+        assert (wrong.status_code, wrong.json()["where"]) == (400, "inputs.kejadian")
         wrong = ask()
         assert (wrong.status_code, wrong.json()["where"]) == (400, "inputs.kejadian")
         page = client.get("/processes/respons-cepat", headers={"Accept": "text/html"}, params={"lang": "id"})
