@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 import shapely
 
+from analysis.allocate import RELEASED
 from ogc_server.kendali.picture import Picture, Row
 
 MMI = {
@@ -49,7 +50,7 @@ def geojson(picture: Picture) -> dict[str, Any]:
     points = [
         _feature("Point", [one["lon"], one["lat"]], {
             "id": one["id"], "nama": one["nama"], "status": one["status"],
-            "ada": any(amount > 0 for amount in one["stok"].values()),
+            "ada": _sends(one),
         })
         for one in near
         if "lon" in one
@@ -58,6 +59,11 @@ def geojson(picture: Picture) -> dict[str, Any]:
         "desa": _collection(_desa(picture)), "fasilitas": _collection(points), "rencana": _collection(lines),
         "pusat": _collection(_centre(picture)),
     }  # fmt: skip
+
+
+def _sends(one: Row) -> bool:
+    """Tell whether a facility has stock that may leave it."""
+    return one["status"].strip().lower() in {*RELEASED, ""} and any(n > 0 for n in one["stok"].values())
 
 
 def _desa(picture: Picture) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 import shapely
@@ -40,10 +41,10 @@ _MOST_VERTICES = 20_000
 
 def page(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     """Answer `/kendali`; as JSON, what the page is made of."""
-    basemap = _basemap(service, snapshot)
+    basemap, zone = _basemap(service, snapshot), service.settings.scheduler.timezone
     doc: dict[str, Any] = {
         "base": ask.base, "basemap": [one.layer_id for one in basemap], "bounds": _bounds(basemap),
-        "zone": service.settings.scheduler.timezone,
+        "zone": zone, "zone_name": service.now().astimezone(ZoneInfo(zone)).tzname(),
         "mmi": {str(degree): colour for degree, colour in drawing.MMI.items()},
         "severity": drawing.SEVERITY,
         "beat": stream.BEAT_SECONDS,

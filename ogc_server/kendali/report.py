@@ -52,8 +52,9 @@ def report(service: Service, snapshot: Snapshot, picture: Picture, lang: str) ->
         if value is None:
             return ""
         at = datetime.fromisoformat(value) if isinstance(value, str) else value
-        pattern = "d MMM yyyy HH.mm zzz" if lang == "id" else "d MMM yyyy HH:mm zzz"
-        return format_datetime(at.astimezone(zone), pattern, locale=lang)
+        local = at.astimezone(zone)  # babel has no short name of our zones in English
+        pattern = "d MMM yyyy HH.mm" if lang == "id" else "d MMM yyyy HH:mm"
+        return f"{format_datetime(local, pattern, locale=lang)} {local.tzname()}"
 
     def age(value: str | None) -> str:
         if value is None:
@@ -112,7 +113,8 @@ def _place(picture: Picture) -> str:
 
 def _sums(picture: Picture, lang: str) -> list[tuple[str, str]]:
     said = picture.summary()
-    strongest = format_decimal(round(said["mmi_tertinggi"] or 0, 1), locale=lang)
+    mmi = said["mmi_tertinggi"]
+    strongest = format_decimal(round(mmi, 1), locale=lang) if mmi else ""
     levels = ", ".join(
         text(f"kendali.laporan.{level}", lang, n=said[level])
         for level in ("desa", "kecamatan", "kabkota", "provinsi")
@@ -122,7 +124,7 @@ def _sums(picture: Picture, lang: str) -> list[tuple[str, str]]:
     ]
     unknown = [(text("kendali.laporan.tanpa_data", lang), str(said["desa_tanpa_data"]))]
     return [
-        (text("kendali.laporan.terdampak", lang), levels), (text("kendali.laporan.mmi", lang), strongest if said["mmi_tertinggi"] else ""),
+        (text("kendali.laporan.terdampak", lang), levels), (text("kendali.laporan.mmi", lang), strongest),
         *[(text("kendali.laporan.kira", lang, nama=name), value) for name, value in counted],
         *(unknown if said["desa_tanpa_data"] else []),
     ]  # fmt: skip

@@ -48,7 +48,7 @@ def render(report: Report) -> bytes:
     story: list[Flowable] = [Paragraph(escape(mark), _MARK) for mark in report.marks]
     story += [Paragraph(escape(report.title), _TITLE), Spacer(1, 2 * mm), _facts(report)]
     story += [Paragraph(escape(note), _TEXT) for note in report.notes]
-    story += [Spacer(1, 3 * mm), _map(report.picture)]
+    story += [Spacer(1, 3 * mm), _map(report.picture, report.lang)]
     for table in report.tables:
         story += _table(table, report.lang)
 
@@ -125,7 +125,7 @@ def _cell(value: Any, lang: str) -> Paragraph:
     return Paragraph(escape("" if value is None else str(value)), _CELL)
 
 
-def _map(picture: Picture) -> Flowable:
+def _map(picture: Picture, lang: str) -> Flowable:
     """Draw desa, warehouses, what is sent, and the epicentre; north is up, longitudes are shortened."""
     width, height = _MAP
     drawing = Drawing(width, height)
@@ -159,7 +159,7 @@ def _map(picture: Picture) -> Flowable:
             inside.add(Circle(x, y, 4, fillColor=None, strokeColor=_RED, strokeWidth=1.5))
             inside.add(Circle(x, y, 1.2, fillColor=_RED, strokeColor=None))
     drawing.add(inside)
-    _legend(drawing, picture)
+    _legend(drawing, picture, lang)
     return drawing
 
 
@@ -178,8 +178,17 @@ def _polygon(shape: shapely.Geometry, fill: str, at: Any) -> Any:
     return path
 
 
-def _legend(drawing: Drawing, picture: Picture) -> None:
+def _legend(drawing: Drawing, picture: Picture, lang: str) -> None:
     for number, (label, fill) in enumerate(legend(picture.rows)):
         y = 6 + number * 11
         drawing.add(Rect(6, y, 12, 7, fillColor=colors.HexColor(fill), strokeColor=None))
-        drawing.add(String(22, y + 1, label or "–", fontName="Helvetica", fontSize=7, fillColor=_INK))
+        drawing.add(
+            String(
+                22,
+                y + 1,
+                label or text("kendali.tab.desa", lang),
+                fontName="Helvetica",
+                fontSize=7,
+                fillColor=_INK,
+            )
+        )

@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from catalog.model import RunState
 from ogc_server.kendali import stream
+from ogc_server.kendali.state import state as true_state
 from tests.kendali.world import AREA, ID, happen, serving, warn
 from tests.response.world import Desk, quake
 from tests.servers import free_port
@@ -269,10 +270,9 @@ def test_three_hundred_changes_leave_memory_and_page_as_they_were(
     happen(desk)
     warn(desk, "hujan-1")
     counter = itertools.count(1)
-    true_state = stream.state
 
     def changing(*given: Any) -> dict[str, Any]:
-        said = json.loads(json.dumps(true_state(*given)))
+        said: dict[str, Any] = json.loads(json.dumps(true_state(*given)))
         n = next(counter)
         said["gempa"] = [
             said["gempa"][0] | {"id": f"g{n + i}", "lon": 100 + (n + i) % 40} for i in range(20, 0, -1)

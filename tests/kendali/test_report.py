@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import httpx
 import openpyxl
@@ -34,7 +35,7 @@ def test_the_pdf_says_it_all_in_both_languages(client: httpx.Client, lang: str, 
     assert answer.headers["content-disposition"] == f'attachment; filename="laporan-{ID}.pdf"'
     text = words(answer.content)
     assert [one for one in expected if one not in text] == []
-    page = pypdf.PdfReader(io.BytesIO(answer.content)).pages[0]
+    page: Any = pypdf.PdfReader(io.BytesIO(answer.content)).pages[0]
     assert page.get_contents().get_data().count(b" l ") > 1000  # the desa are drawn as vectors
     assert not page.images
 
@@ -42,7 +43,7 @@ def test_the_pdf_says_it_all_in_both_languages(client: httpx.Client, lang: str, 
 def test_the_workbook_holds_the_same_numbers_as_numbers(client: httpx.Client) -> None:
     said = client.get("/kendali/jawaban", params={"kejadian": ID}).json()
     answer = client.get("/kendali/laporan", params={"kejadian": ID, "f": "xlsx"})
-    book = openpyxl.load_workbook(io.BytesIO(answer.content))
+    book: Any = openpyxl.load_workbook(io.BytesIO(answer.content))
     assert "Desa terdampak" in book.sheetnames
     sheet = book["Desa terdampak"]
     assert sheet.freeze_panes == "A2"
@@ -63,7 +64,7 @@ def test_a_drawn_area_gets_its_report(client: httpx.Client, form: str) -> None:
     if form == "pdf":
         assert "Area yang digambar" in words(answer.content)
     else:
-        book = openpyxl.load_workbook(io.BytesIO(answer.content))
+        book: Any = openpyxl.load_workbook(io.BytesIO(answer.content))
         assert book["Desa terdampak"].max_row > 20
 
 
@@ -93,7 +94,7 @@ def test_synthetic_data_and_exercises_are_marked_on_every_page(tmp_path: Path, s
 def test_a_cell_that_looks_like_a_formula_is_only_text() -> None:
     table = Table("x", "a/b [c]: *?", ("nama", "n"), [('=HYPERLINK("http://x")', 3), ("@x\x07", None)])
     made = Report("id", "=1+1", (), (), (), (table,), None)  # type: ignore[arg-type]
-    book = openpyxl.load_workbook(io.BytesIO(report_xlsx.render(made)))
+    book: Any = openpyxl.load_workbook(io.BytesIO(report_xlsx.render(made)))
     cells = [one for sheet in book.worksheets for row in sheet.iter_rows() for one in row]
     assert {one.data_type for one in cells} <= {"s", "n"}
     assert book.worksheets[1]["A2"].value == '\'=HYPERLINK("http://x")'

@@ -10,14 +10,14 @@ export const setServerTime = (iso) => {
 };
 export const serverNow = () => (known ? performance.now() + offset : Date.now());
 
-const format = (options) => new Intl.DateTimeFormat(lang, { timeZone: config.zone, ...options });
+const format = (options) => new Intl.DateTimeFormat(lang, { timeZone: config.zone, hourCycle: "h23", ...options });
 const HOURS = format({ hour: "2-digit", minute: "2-digit" });
-const SECONDS = format({ weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short" });
+const SECONDS = format({ weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const FULL = format({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 
 export const hour = (value) => HOURS.format(new Date(value));
 export const full = (value) => FULL.format(new Date(value));
-export const wall = (value) => SECONDS.format(new Date(value));
+export const wall = (value) => `${SECONDS.format(new Date(value))} ${config.zone_name}`;
 
 export const age = (iso) => {
   const seconds = Math.max(0, (serverNow() - Date.parse(iso)) / 1000);

@@ -68,7 +68,7 @@ export const showAnswer = (map, answer) => {
 export const legend = (holder, element, answer) => {
   const line = (kind, colour, text) => element("li", {}, element("i", { class: kind, style: `--warna:${colour}` }), text);
   holder.replaceChildren(...(answer ? [
-    ...answer.legenda.map(([label, colour]) => line("kotak", colour, label || t("legenda.area"))),
+    ...answer.legenda.map(([label, colour]) => line("kotak", colour, label || t("tab.desa"))),
     line("bulat", "#43d17c", t("legenda.gudang")), line("bulat", "#8a94a0", t("legenda.tanpa")), line("garis", "#4fc3f7", t("legenda.rencana")),
   ] : []));
 };
