@@ -61,6 +61,8 @@ def report(service: Service, snapshot: Snapshot, picture: Picture, lang: str) ->
             return ""
         return format_timedelta(service.now() - datetime.fromisoformat(value), locale=lang)
 
+    synthetic = text("kendali.laporan.tanda.sintetis", lang)
+
     def t(key: str, **params: Any) -> str:
         return text(f"kendali.laporan.{key}", lang, **params)
 
@@ -82,7 +84,7 @@ def report(service: Service, snapshot: Snapshot, picture: Picture, lang: str) ->
         Table("sumber", t("sumber"),
               _head(lang, "data", "koleksi", "versi", "dibuat", "produsen", "lisensi", "tanda"), [
             (one["judul"], one["id"], one["versi"], when(one.get("dibuat")), one.get("produsen"),
-             one.get("lisensi"), t("tanda.sintetis") if one.get("sintetis") else "") for one in used
+             one.get("lisensi"), synthetic if one.get("sintetis") else "") for one in used
         ]),
         Table("umpan", t("umpan"), _head(lang, "umpan", "keadaan", "terakhir", "umur", "alasan"), [
             (one["judul"], text(f"kendali.umpan.{one['keadaan']}", lang), when(one["terakhir_baik"]),
