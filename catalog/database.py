@@ -13,11 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError, StatementError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -27,7 +22,6 @@ from catalog.errors import ConfigError, RecordError, SatuDataError, StorageFullE
 from catalog.secrets import redact
 
 _MIGRATIONS = Path(__file__).resolve().parent / "migrations"
-_MIGRATING = threading.Lock()  # Alembic keeps its context in a module
 _BUSY_MILLISECONDS = 30_000
 
 
@@ -91,29 +85,22 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the schema to the newest revision; several processes may do so at once."""
-        config = _alembic_config()
-        script = ScriptDirectory.from_config(config)
+        where = self.engine.url.render_as_string(hide_password=True)
         try:
             with self.read() as connection:
-                if _revision(connection) == script.get_current_head():
+                if _revision(connection) == newest_revision():
                     return
         except OperationalError as error:
             raise ConfigError(
                 f"the database can not be opened: {redact(str(error.orig)).strip()}",
-                where=self.engine.url.render_as_string(hide_password=True),
+                where=where,
                 hint="Is it running, is its address right, and may this user write there?",
             ) from error
-        with _MIGRATING, self.write() as connection:
+        from catalog.migrate import upgrade  # loads Alembic
+
+        with self.write() as connection:
             lock(connection, "migrate")
-            config.attributes["connection"] = connection
-            try:
-                command.upgrade(config, "head")
-            except CommandError as error:
-                raise ConfigError(
-                    f"the database is of another version of this program: {error}",
-                    where=self.engine.url.render_as_string(hide_password=True),
-                    hint="Use the newest release, or restore the backup made before the upgrade.",
-                ) from error
+            upgrade(connection, _MIGRATIONS, where)
 
     def close(self) -> None:
         """Close every pooled connection."""
@@ -207,14 +194,16 @@ def _json(value: Any) -> str:
         raise RecordError(f"a value can not be stored: {error}") from error
 
 
-def _alembic_config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    return config
+def newest_revision() -> str:
+    """Return the revision that this program's tables are at: that of the last migration file."""
+    return max(path.name.split("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
 def _revision(connection: sa.Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    return found
 
 
 def _is_full(error: OperationalError) -> bool:

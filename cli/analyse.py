@@ -4,30 +4,11 @@ from __future__ import annotations
 
 import click
 
-from cli.analyse_affected import affected_command
-from cli.analyse_aggregate import aggregate_command
-from cli.analyse_allocate import allocate_command
-from cli.analyse_nearest import nearest_command
-from cli.analyse_reconcile import reconcile_command
-from cli.analyse_verify import verify_command
-from cli.analyse_zonal import zonal_command
-from cli.app import Group
+from cli.app import LazyGroup
+
+NAMES = ("verify", "affected", "nearest", "allocate", "reconcile", "aggregate", "zonal")
 
 
-@click.group(cls=Group)
+@click.group(cls=LazyGroup, lazy={name: f"cli.analyse_{name}:{name}_command" for name in NAMES})
 def analyse() -> None:
     """The ministry's questions."""
-
-
-for _command in (
-    verify_command,
-    affected_command,
-    nearest_command,
-    allocate_command,
-    reconcile_command,
-    aggregate_command,
-    zonal_command,
-):
-    analyse.add_command(_command)
-
-COMMANDS = [analyse]

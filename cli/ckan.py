@@ -40,6 +40,3 @@ def _show(app: App, report: SyncReport) -> None:
         app.show([asdict(error) for error in report.errors], ("remote_id", "code", "message"))
     if report.stopped:
         app.say("cli.ckan.stopped", reason=report.stopped)
-
-
-COMMANDS = [ckan]

@@ -147,6 +147,3 @@ def _refuse_persons(app: App, said: dict[str, str]) -> None:
         mask = without_numbers if name.startswith("contact") else redact
         if mask(words) != words or redact(name) != name:
             raise QueryError(app.text("cli.dataset.personal"), where=redact(name))
-
-
-COMMANDS = [dataset]

@@ -81,6 +81,3 @@ def _wait(url: str, child: subprocess.Popen[bytes], seconds: float = 30) -> None
         else:
             return
     raise TransientSourceError("sample upstream did not start", where=url)
-
-
-COMMANDS = [demo]

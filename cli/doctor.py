@@ -106,6 +106,3 @@ def _verified(app: App) -> Iterator[Finding]:
             except SatuDataError as error:
                 yield Finding(f"dataset {dataset_id}", "error", error.message(app.lang))
     yield Finding("versions", "ok", "")
-
-
-COMMANDS = [doctor]

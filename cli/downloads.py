@@ -44,6 +44,3 @@ def build(app: App, dataset_id: tuple[str, ...]) -> None:
         )  # fmt: skip
     if any(one.download is None for one in made):
         raise SystemExit(1)
-
-
-COMMANDS = [downloads]

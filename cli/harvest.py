@@ -107,6 +107,3 @@ def row_of(run: Run, lang: str) -> dict[str, Any]:
         "code": run.code,
         "trigger": run.trigger,
     } | {name: getattr(run.counts, name) for name in names}
-
-
-COMMANDS = [harvest]

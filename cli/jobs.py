@@ -29,6 +29,3 @@ def jobs(app: App, states: tuple[str, ...], limit: int, dismiss: str | None) -> 
         for one in found
     ]  # fmt: skip
     app.show(rows, _COLUMNS, empty="cli.jobs.none")
-
-
-COMMANDS = [jobs]

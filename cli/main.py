@@ -6,31 +6,38 @@ from pathlib import Path
 
 import click
 
-from cli import (
-    analyse,
-    ckan,
-    dataset,
-    demo,
-    doctor,
-    downloads,
-    harvest,
-    jobs,
-    notify,
-    publish,
-    reconcile,
-    respond,
-    runs,
-    sample,
-    schedule,
-    schema,
-    serve,
-    source,
-    tiles,
+from cli.app import App, LazyGroup, json_option, lang_option
+
+COMMANDS = {
+    "analyse": "cli.analyse:analyse",
+    "ckan": "cli.ckan:ckan",
+    "dataset": "cli.dataset:dataset",
+    "demo": "cli.demo:demo",
+    "doctor": "cli.doctor:doctor",
+    "downloads": "cli.downloads:downloads",
+    "harvest": "cli.harvest:harvest",
+    "jobs": "cli.jobs:jobs",
+    "notify": "cli.notify:notify",
+    "prune": "cli.publish:prune",
+    "publish": "cli.publish:publish",
+    "reconcile": "cli.reconcile:reconcile",
+    "respond": "cli.respond:respond",
+    "rollback": "cli.publish:rollback",
+    "runs": "cli.runs:runs",
+    "sample": "cli.sample:sample",
+    "schedule": "cli.schedule:schedule",
+    "schema": "cli.schema:schema",
+    "serve": "cli.serve:serve",
+    "source": "cli.source:source",
+    "tiles": "cli.tiles:tiles",
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": None},
 )
-from cli.app import App, Group, json_option, lang_option
-
-
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": None})
 @click.option(
     "--config", "config_dir", type=click.Path(path_type=Path), envvar="SATUDATA_CONFIG", default="config"
 )
@@ -45,13 +52,6 @@ def main(ctx: click.Context, config_dir: Path, data_dir: Path) -> None:
     ctx.call_on_close(app.close)
     app.config_dir, app.data_dir = config_dir.absolute(), data_dir.absolute()
 
-
-for module in (
-    analyse, ckan, dataset, demo, doctor, downloads, harvest, jobs, notify, publish, reconcile, respond, runs,
-    sample, schedule, schema, serve, source, tiles,
-):  # fmt: skip
-    for command in module.COMMANDS:
-        main.add_command(command)
 
 if __name__ == "__main__":
     main(prog_name="satudata")

@@ -75,6 +75,3 @@ def send_(app: App) -> None:
     """Send what waits and is due, now."""
     sent, failed = deliver(app.catalog, app.settings.response)
     app.show([{"delivered": sent, "failed": failed}], ("delivered", "failed"))
-
-
-COMMANDS = [notify]

@@ -116,6 +116,3 @@ def prune(app: App, keep: int | None, runs_days: int | None, dry_run: bool) -> N
                 app.store.remove(dataset_id, version)
             rows.append({"id": dataset_id, "version": version})
     app.show(rows, ("id", "version"), empty="cli.prune.nothing")
-
-
-COMMANDS = [publish, rollback, prune]

@@ -325,6 +325,3 @@ def export(app: App, id_: str, out: Path | None) -> None:
     taking = Taking(out)
     taking.check(app)
     give(app, table_result(rows), [*QUEUE, "putusan"], taking)
-
-
-COMMANDS = [reconcile]

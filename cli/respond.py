@@ -62,6 +62,3 @@ def _list(app: App) -> None:
         for one in app.catalog.responses.list()
     ]  # fmt: skip
     app.show(rows, ("event", "state", "at", "revision", "dataset", "reason"))
-
-
-COMMANDS = [respond]

@@ -97,6 +97,3 @@ def _follow(app: App, source_id: str | None, limit: int) -> None:
         if not any(run.state is RunState.RUNNING for run in rows):
             return
         time.sleep(1)
-
-
-COMMANDS = [runs]

@@ -46,5 +46,3 @@ def serve(app: App, host: str, port: int) -> None:
 
 for _command in (register, facilities, hazard, shakemap):
     sample.add_command(_command)
-
-COMMANDS = [sample]

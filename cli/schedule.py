@@ -28,6 +28,3 @@ def schedule(app: App) -> None:
     )
     with stop_event() as stop, responder_beside(app), builders_beside(app):
         scheduler.run(stop)
-
-
-COMMANDS = [schedule]

@@ -25,6 +25,3 @@ def schema(app: App, folder: Path | None) -> None:
     for name, content in schemas.items():
         (folder / name).write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
     app.say("cli.schema.written", count=len(schemas), folder=folder)
-
-
-COMMANDS = [schema]

@@ -39,6 +39,3 @@ def scheduler_beside(app: App) -> Iterator[None]:
         yield
     finally:
         end(child)
-
-
-COMMANDS = [serve]

@@ -175,6 +175,3 @@ def _print(app: App, dataset: dict[str, Any]) -> None:
         app.say(
             "cli.preview.field", name=field, type=kind, values=", ".join(str(r.get(field)) for r in rows[:3])
         )
-
-
-COMMANDS = [source]

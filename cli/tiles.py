@@ -124,6 +124,3 @@ def status(app: App) -> None:
             info, _ = plan
             rows.append(_row(layer_id, info.version, TileFiles.of(root, layer_id, info.version).read()))
     app.show(rows, ("id", "version", "state", "progress", "grids", "bytes", "largest", "seconds", "reason"))
-
-
-COMMANDS = [tiles]

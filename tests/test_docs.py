@@ -20,7 +20,10 @@ DOCS = "\n".join(path.read_text("utf-8") for path in [HOUSE / "README.md", *(HOU
 
 
 def _commands(group: click.Group, prefix: str) -> Iterator[str]:
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None, name
         path = f"{prefix} {name}"
         if isinstance(command, click.Group):
             yield from _commands(command, path)

@@ -11,14 +11,23 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
-from catalog import tables
-from catalog.database import Database
+from catalog import migrations, tables
+from catalog.database import Database, newest_revision
 from catalog.errors import ConfigError, StorageFullError
 from catalog.model import DatasetRecord
 from catalog.store import Catalog
 from tests.servers import free_port
+
+
+def test_the_newest_revision_is_the_head_of_the_migrations() -> None:
+    """It is read from the files' names, so that a start does not load Alembic."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    assert ScriptDirectory.from_config(config).get_current_head() == newest_revision()
 
 
 def test_migrations_make_exactly_the_tables_of_the_model(catalog: Catalog) -> None:

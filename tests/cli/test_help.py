@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -25,7 +26,7 @@ def test_help_says_what_and_shows_an_example(path: str, lang: str) -> None:
 
 def test_commands_are_listed_with_their_short_help() -> None:
     shown = CliRunner().invoke(main, ["--lang", "en", "--help"], prog_name="satudata")
-    for name in main.commands:
+    for name in main.list_commands(click.Context(main)):
         assert shown.output.count(catalogue()[f"cli.{name}"]["en"].split(".")[0][:20]) == 1
 
 
