@@ -67,7 +67,7 @@ def test_the_desa_hit_are_those_of_the_relation_and_each_has_its_nearest_stores(
 
 
 def test_needs_follow_the_rule_and_the_plan_keeps_to_the_stock(desk: Desk) -> None:
-    done = answered(desk, quake())
+    done = answered(desk, quake(), plan_targets=500)
     hit, plan = desk.rows(ID), desk.rows(f"{ID}-rencana")
     for row in hit:
         if row["jumlah_jiwa"] is None:  # nothing published: not known, not zero
