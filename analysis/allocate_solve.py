@@ -20,6 +20,8 @@ from catalog.errors import SatuDataError
 
 _NEAR = 8
 _ADDED = 4
+_WAYS = 3000
+"""Ways to begin with, and to add in a round: few desa that need very many warehouses are done in few rounds."""
 type _Amounts = npt.NDArray[np.int64]
 type _Numbers = npt.NDArray[np.float64]
 type _Mask = npt.NDArray[np.bool_]
@@ -47,7 +49,7 @@ def cheapest(bounds: Bounds, cost: _Numbers, reach: _Mask, start: _Amounts) -> _
         paying = np.where(reach & ~tried, reduced, 0.0)
         if paying.min(initial=0) > -1e-9:
             break
-        depth = min(_ADDED, paying.shape[0])
+        depth = min(max(_ADDED, _WAYS // paying.shape[1]), paying.shape[0])
         best = np.argpartition(paying, depth - 1, axis=0)[:depth]
         fresh = np.zeros_like(tried)
         np.put_along_axis(fresh, best, True, axis=0)
@@ -62,7 +64,7 @@ def _nearest(cost: _Numbers, reach: _Mask) -> _Mask:
     near = np.zeros_like(reach)
     reached = np.where(reach, cost, np.inf)
     for axis in (0, 1):
-        depth = min(_NEAR, cost.shape[axis])
+        depth = min(max(_NEAR, _WAYS // cost.shape[1 - axis]), cost.shape[axis])
         best = np.argpartition(reached, depth - 1, axis=axis)
         np.put_along_axis(near, np.take(best, range(depth), axis=axis), True, axis=axis)
     return near
