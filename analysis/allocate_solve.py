@@ -21,7 +21,7 @@ from catalog.errors import SatuDataError
 _NEAR = 8
 _ADDED = 4
 _WAYS = 3000
-"""Ways to begin with, and to add in a round: few desa that need very many warehouses are done in few rounds."""
+"""Ways to begin with, and to add in a round: few desa that need many warehouses are done in few rounds."""
 type _Amounts = npt.NDArray[np.int64]
 type _Numbers = npt.NDArray[np.float64]
 type _Mask = npt.NDArray[np.bool_]
