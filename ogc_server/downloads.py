@@ -166,6 +166,8 @@ def _made(
         if count > most:
             raise NotReadyError(where=dataset.id)
         with one_at_a_time(dataset.id):
+            if not part.whole:  # anybody may ask for any box: what they leave behind is bounded
+                shelf.trim(service.settings.downloads.parts_megabytes << 20)
             said = about(dataset, info, part.label().removeprefix("-"))
             return shelf.make(info, kind, part, Piece(reader, condition, said))
 

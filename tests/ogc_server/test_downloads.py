@@ -172,6 +172,19 @@ def test_files_of_an_older_version_stay_apart(fresh: World, shared_data: Path) -
         assert len(client.get("/collections/gudang/downloads/gudang.csv").text.splitlines()) == 2
 
 
+def test_parts_that_anybody_asks_for_do_not_fill_the_disk(fresh: World, shared_data: Path) -> None:
+    fill(fresh, shared_data, ("gudang",))
+    small = fresh.settings.model_copy(update={"downloads": DownloadSettings(parts_megabytes=0)})
+    world = World(small, fresh.catalog, fresh.store)
+    with running(world) as url, httpx.Client(base_url=url, trust_env=False) as client:
+        client.get("/collections/gudang/downloads/gudang.csv").raise_for_status()
+        for n in range(5):
+            box = f"107,-8,108.{n},-6"
+            client.get(f"/collections/gudang/downloads/gudang.csv?bbox={box}").raise_for_status()
+    kept = [path.name for path in (fresh.settings.data_dir / "downloads").rglob("*.csv")]
+    assert sorted(kept) == ["gudang-v1-107_-8_108.4_-6.csv", "gudang-v1.csv"]
+
+
 def test_the_field_kit_of_a_kabupaten(web: httpx.Client, tmp_path: Path) -> None:
     doc = web.get("/downloads").raise_for_status().json()
     (kit,) = doc["fieldKits"]
