@@ -6,7 +6,7 @@ import { hour, serverNow, setServerTime } from "./clock.js";
 const SILENCE = config.beat * 3000; // the server says something every `beat` seconds
 const FIRST_WAIT = 1000;
 const LONGEST_WAIT = 30_000;
-const POLL = 10_000;
+const POLL = (config.beat * 2000) / 3; // 10 s
 const TRIES_BEFORE_POLL = 1;
 
 export class Link {
@@ -93,7 +93,7 @@ export class Link {
       this.lostAt = null;
       this.tries = 0;
       this.polling = true;
-      this.#show("tanya", t("sambung.tanya", { detik: POLL / 1000 }));
+      this.#show("tanya", t("sambung.tanya", { detik: Math.round(POLL / 1000) }));
       this.timer = setTimeout(() => this.open(), again ? POLL : 0);
     } catch { this.polling = false; this.#lost(); } finally { clearTimeout(limit); }
   }

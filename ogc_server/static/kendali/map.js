@@ -40,7 +40,6 @@ export const startMap = () => {
   const map = new maplibregl.Map({
     container: "map", style: darkStyle(), bounds: [[west, south], [east, north]], fitBoundsOptions: { padding: 30 },
     renderWorldCopies: false, attributionControl: false, maxTileCacheSize: 200,
-    canvasContextAttributes: { preserveDrawingBuffer: true },
     locale: { "Map.Title": t("peta.judul") },
   });
   map.addControl(new maplibregl.NavigationControl({ showCompass: false }), "top-right");
