@@ -80,7 +80,7 @@ def test_an_operator_sees_who_is_hit_what_is_near_and_what_is_missing(page: Page
     page.get_by_role("button", name="perkiraan jiwa").click()
     many = [
         int(text.replace(".", ""))
-        for text in page.locator("#isi-tab tbody tr td:nth-child(5)").all_inner_texts()
+        for text in page.locator("#isi-tab tbody tr td:nth-child(4)").all_inner_texts()
     ]
     assert many == sorted(many, reverse=True)
     page.get_by_role("tab", name=re.compile("Fasilitas")).click()

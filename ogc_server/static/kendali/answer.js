@@ -15,7 +15,7 @@ const value = (one) => (one === null || one === undefined ? "–" : typeof one =
 // Columns: [key, title, value of a row, is a number]
 const COLUMNS = {
   desa: (answer) => [
-    ["nama", t("kolom.nama"), (row) => row.nama], ["kecamatan", t("kolom.kecamatan"), (row) => row.kecamatan], ["kabkota", t("kolom.kabkota"), (row) => row.kabkota],
+    ["nama", t("kolom.nama"), (row) => row.nama], ["di", t("kolom.di"), (row) => `${row.kecamatan}, ${row.kabkota}`],
     answer.jenis === "gempa" ? ["mmi", t("kolom.mmi"), (row) => row.mmi, true] : ["bagian", t("kolom.bagian"), (row) => Math.round(row.bagian * 1000) / 10, true],
     ...Object.keys(answer.ringkasan.perkiraan).map((what) => [`kira-${what}`, t("ringkas.kira", { nama: named(what) }), (row) => row.perkiraan[what], true]),
     ["terdekat", t("kolom.gudang"), (row) => row.terdekat.nama], ["jarak", t("kolom.jarak"), (row) => (row.terdekat.jarak_m === null || row.terdekat.jarak_m === undefined ? null : Math.round(row.terdekat.jarak_m / 100) / 10), true],
