@@ -191,7 +191,7 @@ def test_duckdb_reads_the_geoparquet_as_geometry(world: World, tmp_path: Path) -
         count, kinds, area = db.execute(
             f"SELECT count(*), count(DISTINCT ST_GeometryType(geometry)), sum(ST_Area(geometry)) FROM '{path}'"
         ).fetchone() or (0, 0, 0.0)
-    expected = sum(shapely.area(b.geometries).sum() for b in piece(world, "batas").batches())  # type: ignore[arg-type]
+    expected = sum(shapely.area(b.geometries).sum() for b in piece(world, "batas").batches())
     assert (count, kinds) == (360, 1)
     assert area == pytest.approx(expected, rel=1e-12)
 
