@@ -26,10 +26,10 @@ export const startTime = (layers) => {
   return {
     changed() {
       const spans = layers.shown.map((one) => layerOf(one.id)?.span).filter((span) => span?.[0] && span?.[1]);
-      holder.hidden = !spans.length;
-      if (!spans.length) { range = null; return; }
-      const first = Math.floor(Math.min(...spans.map(([start]) => Date.parse(start))) / DAY) * DAY;
-      const last = Math.floor(Math.max(...spans.map(([, end]) => Date.parse(end))) / DAY) * DAY;
+      const when = spans.flat().map((at) => Math.floor(Date.parse(at) / DAY) * DAY);
+      const [first, last] = [Math.min(...when), Math.max(...when)];
+      holder.hidden = !when.length || first === last; // one day leaves nothing to choose
+      if (holder.hidden) { range = null; return; }
       if (range && range[0] === first && range[1] === last) return apply();
       range = [first, last];
       slider.max = Math.max(0, Math.round((last - first) / DAY));
