@@ -14,12 +14,14 @@ from shapely.geometry import shape
 
 from catalog.store import Catalog
 from tests.cli.test_analyse import Shop
+from tests.servers.ours import Deployment, sample_upstream
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     made = Shop(tmp_path_factory.mktemp("terbit"))
-    made.ok("harvest", "contoh-batas")
+    with sample_upstream(Deployment(made.folder)):
+        made.ok("harvest", "contoh-batas")
     return made
 
 

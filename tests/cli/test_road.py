@@ -11,14 +11,13 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import requests
 
 from tests.servers import free_port
-from tests.servers.ours import HOUSE, Deployment, environment
+from tests.servers.ours import HOUSE, Deployment, environment, sample_upstream
 from tests.servers.postgres import Postgres
 
 DATASETS = {
@@ -41,36 +40,13 @@ DATASETS = {
 }
 
 
-@contextmanager
-def upstream(deployment: Deployment, port: int) -> Iterator[None]:
-    """The sample upstream, where the sources expect it."""
-    child = subprocess.Popen(
-        deployment.command("sample", "serve", "--port", str(port)), cwd=deployment.folder, env=environment(),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        for _ in range(200):
-            try:
-                requests.get(f"http://127.0.0.1:{port}/", timeout=5)
-                break
-            except requests.ConnectionError:
-                time.sleep(0.1)
-        yield
-    finally:
-        child.terminate()
-        child.wait(10)
-
-
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """The shipped configuration, its sample harvested; the upstream on a free port."""
     deployment = Deployment(tmp_path_factory.mktemp("road"))
     shutil.copytree(HOUSE / "config", deployment.config)
-    port = free_port()
-    for file in (deployment.config / "sources").glob("*.yml"):
-        file.write_text(file.read_text("utf-8").replace("127.0.0.1:8765", f"127.0.0.1:{port}"), "utf-8")
     deployment.run("sample", "generate")
-    with upstream(deployment, port):
+    with sample_upstream(deployment):
         rows = deployment.json("harvest", "--all")
         assert {row["state"] for row in rows} == {"ok"}, rows
         yield deployment

@@ -55,7 +55,7 @@ def desk(tmp_path: Path, filled: Path) -> Iterator[Desk]:
     made.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # two at once in one process can not be
 def browser() -> Iterator[Browser]:
     with chromium() as launched:
         yield launched

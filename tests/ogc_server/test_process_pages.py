@@ -14,7 +14,7 @@ import pytest
 from ogc_server.processes import handlers
 from ogc_server.processes.registry import PROCESSES
 from tests.ogc_server.test_processes import cianjur, door
-from tests.servers.ours import HOUSE, Deployment
+from tests.servers.ours import HOUSE, Deployment, sample_upstream
 
 __all__ = ["cianjur", "door"]
 PAGES = Path(handlers.__file__).parent / "about"
@@ -59,7 +59,8 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     deployment = Deployment(tmp_path_factory.mktemp("contoh"))
     shutil.copytree(HOUSE / "config", deployment.config)
     deployment.run("sample", "generate")
-    deployment.run("harvest", *SOURCES)
+    with sample_upstream(deployment):
+        deployment.run("harvest", *SOURCES)
     with deployment.serving(workers=1) as base:
         yield base
 

@@ -129,3 +129,26 @@ def cianjur(folder: Path, shared_data: Path) -> Deployment:
     rows = deployment.json("harvest", "cianjur")
     assert rows[0]["state"] == "ok", rows
     return deployment
+
+
+@contextmanager
+def sample_upstream(deployment: Deployment) -> Iterator[None]:
+    """The sample upstream on a port of its own, where the deployment's sources then expect it."""
+    port = free_port()
+    for file in (deployment.config / "sources").glob("*.yml"):
+        file.write_text(file.read_text("utf-8").replace("127.0.0.1:8765", f"127.0.0.1:{port}"), "utf-8")
+    child = subprocess.Popen(
+        deployment.command("sample", "serve", "--port", str(port)), cwd=deployment.folder, env=environment(),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        for _ in range(300):
+            try:
+                requests.get(f"http://127.0.0.1:{port}/", timeout=5)
+                break
+            except requests.ConnectionError:
+                time.sleep(0.1)
+        yield
+    finally:
+        child.terminate()
+        child.wait(10)
