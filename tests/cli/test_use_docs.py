@@ -1,8 +1,9 @@
-"""Every example of docs/use.md works on the sample: in a browser with the real libraries, and in Python."""
+"""Every example of docs/use.md works on the sample: in a browser with the real libraries, in Python and in R."""
 
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -88,3 +89,19 @@ def test_python_examples_run(base: str, tmp_path: Path) -> None:
         said.append(done.stdout)
     assert "80 desa in EPSG:4326" in said[0]
     assert "verdik" in said[1]
+
+
+def test_r_example_reads_and_plots(base: str, tmp_path: Path) -> None:
+    program = shutil.which("Rscript")
+    if program is None:
+        missing("r", "make system-packages")
+    (code,) = [code for kind, _, code in BLOCKS if kind == "r"]
+    file = tmp_path / "contoh.R"
+    file.write_text(code.replace("http://127.0.0.1:8000", base), "utf-8")
+    done = subprocess.run([program, str(file)], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "Simple feature collection with 80 features" in done.stdout
+    assert "Geodetic CRS:  WGS 84" in done.stdout
+    assert (
+        tmp_path / "Rplots.pdf"
+    ).stat().st_size > 5_000  # the plot: R draws into this file when no screen is there

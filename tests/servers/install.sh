@@ -5,7 +5,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 
-debian="postgresql-15-postgis-3 cgi-mapserver lighttpd chromium python3-qgis gdal-bin mosquitto"
+debian="postgresql-15-postgis-3 cgi-mapserver lighttpd chromium python3-qgis gdal-bin mosquitto r-base-core r-cran-sf"
 command -v java >/dev/null || debian="$debian default-jre-headless"
 [ "${1:-}" = full ] && debian="$debian redis-server libpq-dev libmagic1 gcc"
 
