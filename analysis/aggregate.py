@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from analysis.aggregate_read import batches_of
 from analysis.cells import (
+    FINEST_PUBLIC,
     cells_of,
     check_resolutions,
     degrees_of,
@@ -93,6 +94,8 @@ class Aggregate:
     suppressed: int
     disclosure: Disclosure | None
     cells: bool = False
+    closed: bool = False
+    """It must never be public: without disclosure control, or cells so fine that they show houses."""
 
     def geometries(self) -> Any:
         """Return the polygon of each row in lon/lat: H3 cells have one of themselves, others None."""
@@ -132,7 +135,7 @@ def aggregate(
     hidden = sum(row["ditekan"] is True for row in made)
     return Aggregate(
         pa.Table.from_pylist(made, _schema(question)), counter.rows, counter.without_region, hidden, rules,
-        bool(question.cells),
+        bool(question.cells), rules is None or max(question.cells, default=0) > FINEST_PUBLIC,
     )  # fmt: skip
 
 

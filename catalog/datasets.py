@@ -8,6 +8,7 @@ the edit: when the source now says something else, the reader gets a notice.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import batched
@@ -20,6 +21,7 @@ from sqlalchemy.exc import IntegrityError
 from catalog import curation, dataset_index, search
 from catalog.audit import AuditLog
 from catalog.clock import Clock
+from catalog.closed import ClosedError, refuse_public
 from catalog.curation import SourceChange
 from catalog.database import Database, bump
 from catalog.errors import GoneError, NotFoundError, PublishError
@@ -99,7 +101,8 @@ class DatasetBook:
     ) -> Change:
         """Store what the source says now; the overlay stays. Revives a tombstone.
 
-        Raises PublishError when a living dataset of another source has this id.
+        Raises PublishError when a living dataset of another source has this id, ClosedError when it is
+        to be public and may not.
         """
         said = {
             "source_id": source_id, "remote_id": remote_id, "kind": kind, "rank": rank,
@@ -211,10 +214,11 @@ class DatasetBook:
     def overlay(self, dataset_id: str, changes: dict[str, Any], *, by: str, note: str = "") -> None:
         """Set fields by hand; of a text in two languages only those given are set.
 
-        Raises RecordError for an unknown field or a value that does not fit.
+        Raises RecordError for an unknown field or a value that does not fit, ClosedError (noted in the
+        audit) when the dataset would be public and may not.
         """
         clean = curation.checked(changes)
-        with self._db.write() as connection:
+        with self._noted(dataset_id, by), self._db.write() as connection:
             row = self._living(connection, dataset_id)
             before = {name: row.overlay.get(name) for name in clean}
             base = row.overlay_base | {name: row.harvested.get(name) for name in clean}
@@ -229,7 +233,7 @@ class DatasetBook:
     def clear_overlay(self, dataset_id: str, fields: Iterable[str], *, by: str) -> None:
         """Give fields back to the source."""
         names = curation.known(fields)
-        with self._db.write() as connection:
+        with self._noted(dataset_id, by), self._db.write() as connection:
             row = self._living(connection, dataset_id)
             before = {name: row.overlay[name] for name in names if name in row.overlay}
             kept = {name: value for name, value in row.overlay.items() if name not in names}
@@ -254,6 +258,7 @@ class DatasetBook:
     def _add(self, connection: sa.Connection, dataset_id: str, said: dict[str, Any], run_id: str) -> Change:
         now = self._clock()
         merged = curation.merge(said["harvested"], {})
+        refuse_public(connection, dataset_id, merged.access)
         connection.execute(
             datasets.insert().values(
                 id=dataset_id, overlay={}, overlay_base={}, run_id=run_id, created=now, updated=now,
@@ -281,6 +286,7 @@ class DatasetBook:
         if not changed and not revived and row.missing_since is None:
             return "unchanged"
         merged = curation.merge(said["harvested"], row.overlay)
+        refuse_public(connection, row.id, merged.access)
         fresh = {"updated": self._clock(), "run_id": run_id} if changed or revived else {}
         connection.execute(
             datasets.update()
@@ -320,10 +326,21 @@ class DatasetBook:
             raise GoneError(row.withdrawn_reason, where=dataset_id)
         return row
 
+    @contextmanager
+    def _noted(self, dataset_id: str, by: str) -> Iterator[None]:
+        """Keep in the audit who tried to open what is closed; the change itself is undone."""
+        try:
+            yield
+        except ClosedError as error:
+            details = {"code": error.code, **error.params}
+            self._audit.append("dataset.refuse", dataset_id, by=by, details=details)
+            raise
+
     def _set_overlay(
         self, connection: sa.Connection, row: sa.Row[Any], overlay: dict[str, Any], base: dict[str, Any]
     ) -> None:
         merged = curation.merge(row.harvested, overlay)
+        refuse_public(connection, row.id, merged.access)
         connection.execute(
             datasets.update()
             .where(datasets.c.id == row.id)

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from catalog.audit import AuditLog
 from catalog.clock import Clock
+from catalog.closed import refuse_closed
 from catalog.database import Database, bump, lock
 from catalog.errors import CancelledRunError, NotFoundError, PublishError
 from catalog.model import RunState, VersionInfo
@@ -50,13 +51,17 @@ class VersionBook:
     def register(
         self, info: VersionInfo, *, state: Literal["staged", "held"] = "staged", reason: str = ""
     ) -> None:
-        """Record a version that the store has written; PublishError when its number is taken."""
+        """Record a version that the store has written.
+
+        PublishError when its number is taken, ClosedError when it is closed and its dataset public.
+        """
         row = {
             "layer_id": info.layer_id, "version": info.version, "state": state, "reason": reason,
             "run_id": info.run_id, "info": dump_info(info),
         }  # fmt: skip
         try:
             with self._db.write() as connection:
+                refuse_closed(connection, info)
                 connection.execute(versions.insert().values(row))
                 self._log(connection, state, info.layer_id, info.version, info.run_id, reason)
         except sa.exc.IntegrityError as error:

@@ -73,6 +73,7 @@ def aggregate_command(app: App, /, register: Path, taking: Taking, **given: Any)
         {name: given[name] for name in kept},
         region_of(given["scheme"], given["boundary_vintage"]),
         given["access"],
+        "agregasi" if found.closed else "",
     )
     codes = found.table["kode"].to_pylist()
     where = found.geometries() if found.cells else places(app, given, codes)

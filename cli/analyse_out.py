@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from analysis.publication import layer_of
 from analysis.result import Result, form_of, table_result, write
+from catalog.closed import is_closed
 from catalog.errors import PublishError, QueryError
 from catalog.model import Access, DatasetRecord, LayerSchema, Localized, RegionCode, Scheme
 from cli.app import App
@@ -54,6 +55,8 @@ class Origin:
     region: RegionCode | None = None
     access: Access | None = None
     """Set where the question itself decides it (aggregation)."""
+    closed: str = ""
+    """Why the answer must never be public; what it was made of may say so, too."""
 
 
 def region_of(scheme: Scheme, vintage: int | None) -> RegionCode | None:
@@ -105,6 +108,7 @@ def _publish(app: App, result: Result, taking: Taking, origin: Origin) -> None:
     info = publish_table(
         app.store, app.catalog, taking.publish or "", schema, _guarded(schema, list(batches)),
         _record(app, taking, origin), by=app.by, keep=settings.keep_versions,
+        closed=origin.closed or _made_of_closed(app, origin.sources),
     )  # fmt: skip
     app.say("cli.analyse.published", id=info.layer_id, version=info.version, rows=info.count)
 
@@ -147,6 +151,12 @@ def _source(app: App, name: str) -> tuple[str, Access, bool]:
     record = app.catalog.datasets.get(name).record
     info = app.catalog.versions.current(name)
     return f"{name} v{info.version if info else '?'}", record.access, record.synthetic
+
+
+def _made_of_closed(app: App, names: Sequence[str]) -> str:
+    """Name the datasets among the sources that must not be public: neither must what is made of them."""
+    used = (name for name in names if not Path(name).is_file())
+    return ", ".join(name for name in used if is_closed(app.catalog.versions.current(name)))
 
 
 def _access(app: App, taking: Taking, origin: Origin, sources: list[Access]) -> Access:

@@ -11,10 +11,11 @@ import os
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from secrets import token_hex
 
+from catalog.closed import CLOSED
 from catalog.errors import CancelledRunError, PublishError
 from catalog.model import Counts, DatasetRecord, LayerSchema, RunState, VersionInfo
 from catalog.store import Catalog
@@ -40,6 +41,7 @@ def publish_table(
     run_id: str = "",
     source_id: str = "",
     keep: int = KEEP,
+    closed: str = "",
 ) -> VersionInfo:
     """Write a version of a dataset and make it current; return it.
 
@@ -47,6 +49,8 @@ def publish_table(
     own, of the source `source_id` (`analisis:<dataset>` by default), so that two can not publish one
     dataset at once (BusySourceError). With `run_id` the caller holds the lease of its run.
     Content that is current already makes no new version; only the record is stored.
+    `closed` says why this version must never be public (see `catalog.closed`); ClosedError when the
+    dataset is.
     Raises PublishError when a row is refused, when what was written does not read back, or when the
     id belongs to another source.
     """
@@ -56,8 +60,10 @@ def publish_table(
         raise PublishError(f"the id {dataset_id!r} belongs to source {known.source_id!r}", where=source)
     with _run(catalog, dataset_id, source, run_id, by) as work:
         info = _written(store, catalog, dataset_id, schema, _beaten(batches, work.beat), work.run_id)
+        if closed:
+            info = replace(info, extra={**info.extra, CLOSED: closed})
         current = catalog.versions.current(dataset_id)
-        same = current is not None and (current.checksum, current.schema) == (info.checksum, info.schema)
+        same = current is not None and _said(current) == _said(info)
         work.counts = Counts(expected=info.count, seen=info.count)
         try:
             work.beat()
@@ -78,6 +84,10 @@ def publish_table(
             return current
     _prune(store, catalog, dataset_id, keep, by)
     return info
+
+
+def _said(info: VersionInfo) -> tuple[object, ...]:
+    return info.checksum, info.schema, info.extra.get(CLOSED)
 
 
 @dataclass(slots=True)

@@ -192,3 +192,11 @@ def test_wrong_questions_are_named(register: pa.Table, question: Question, where
     with pytest.raises(QueryError) as error:
         aggregate(register, question)
     assert error.value.where == where
+
+
+def test_what_may_never_be_public_says_so(register: pa.Table) -> None:
+    fine = Question(lon="lon", lat="lat", cells=(10,))
+    assert aggregate(register, fine, access="internal").closed, "cells like houses"
+    assert aggregate(register, CELLS, access="internal", unprotected=True).closed
+    assert not aggregate(register, CELLS, access="internal").closed
+    assert not aggregate(register, CELLS).closed

@@ -117,6 +117,15 @@ def test_counts_are_published_protected_as_a_layer(shop: Shop, tmp_path: Path) -
     leak = shop.run(*_affected(area), *people)
     assert leak.exit_code == 1, "what is made of internal counts can not be public"
     assert "internal" in leak.output
+    opened = shop.run("dataset", "edit", "rahasia", "access=publik")
+    assert opened.exit_code == 1, "nor can the counts themselves be made public later"
+    assert "disclosure control" in opened.output
+    shop.ok(*_affected(area), *people[:-2])
+    assert shop.run("dataset", "edit", "bocor", "access=publik").exit_code == 1, "made of closed counts"
+    assert shop.run(*given[:-4], "--publish", "rahasia", "--title", "R").exit_code == 1, "version 1 is there"
+    with Catalog.open(f"sqlite:///{shop.folder}/data/catalog.sqlite") as catalog:
+        assert {"rahasia", "bocor"} <= set(catalog.datasets.ids(access="internal"))
+        assert "dataset.refuse" in {line.action for line in catalog.audit.list("rahasia")}
 
 
 def test_personal_data_is_not_published(shop: Shop, tmp_path: Path) -> None:
