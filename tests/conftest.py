@@ -10,11 +10,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers import missing
+from tests.servers.browser import browser
 from tests.servers.postgres import postgres
 
-__all__ = ["postgres"]  # fixtures that stand in tests/servers
+__all__ = ["browser", "postgres"]  # fixtures that stand in tests/servers
+
+# The same examples at every run, however slow the machine: a change is judged by what it changed.
+# `--hypothesis-profile=seek` looks for new ones.
+settings.register_profile(
+    "steady",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.filter_too_much,
+    ],
+)
+settings.register_profile("seek", settings.get_profile("steady"), derandomize=False, print_blob=True)
+settings.load_profile("steady")
 
 _REAL_CONNECT = socket.socket.connect
 

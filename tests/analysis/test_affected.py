@@ -75,7 +75,7 @@ def test_no_data_is_not_nobody(squares: DesaIndex) -> None:
     assert affected_by_area(squares, [Bahaya(both)]).wilayah["kecamatan"][0].jumlah is None
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.sampled_from([(107.1, -6.9), (104.0, 1.0), (139.0, -8.0), (99.0, -1.5)]), st.floats(0.02, 0.8))
 def test_shares_are_those_of_plain_geodesic_overlay(
     country: DesaIndex, place: tuple[float, float], radius: float

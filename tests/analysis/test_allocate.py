@@ -59,7 +59,7 @@ def _rank(used: dict[str, int], needs: list[Need], reached: set[str]) -> Fractio
     return min(levels, default=Fraction(10))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(_small())
 def test_the_worst_share_then_the_total_are_those_of_brute_force(case) -> None:
     stocks, needs, costs = case
@@ -74,7 +74,7 @@ def test_the_worst_share_then_the_total_are_those_of_brute_force(case) -> None:
     assert sum(line.cost * line.amount for line in plan.shipments) == pytest.approx(min(same))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(_small())
 def test_without_fairness_the_plan_is_the_cheapest_of_the_fullest(case) -> None:
     stocks, needs, costs = case
@@ -84,7 +84,7 @@ def test_without_fairness_the_plan_is_the_cheapest_of_the_fullest(case) -> None:
     assert sum(line.cost * line.amount for line in plan.shipments) == pytest.approx(best[1])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.integers(0, 10_000), st.sampled_from([0.4, 0.9, 1.3]), st.sampled_from([None, 150_000.0, 400_000.0])
 )

@@ -65,7 +65,7 @@ def tables(draw: st.DrawFn) -> CountTable:
     return CountTable(leaves, parent)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(tables(), st.sampled_from([3, 5]))
 def test_no_suppressed_cell_can_be_derived(table: CountTable, threshold: int) -> None:
     rules = Disclosure(threshold)

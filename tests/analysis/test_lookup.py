@@ -161,7 +161,7 @@ def test_spans(pairs: list[tuple[int, int]]) -> None:
     assert spans(starts, lengths).tolist() == expected
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.sampled_from([0, 1, 2, 3, 4]), min_size=1, max_size=8))
 def test_polygons_come_back_as_they_went_in(squares: DesaIndex, rows: list[int]) -> None:
     shapes = squares.polygons.shapes(np.array(rows))

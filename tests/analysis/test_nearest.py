@@ -71,7 +71,7 @@ def test_stock_status_and_the_kind_of_distance_are_in_the_answer() -> None:
     }  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 12), st.integers(1, 20), st.integers(0, 10_000))
 def test_any_k_and_any_number_of_facilities(count: int, k: int, seed: int) -> None:
     some = warehouses(count, seed)

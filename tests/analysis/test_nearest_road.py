@@ -178,7 +178,7 @@ def brute(
     return {s.id: best[s.id] + access[s.id] + access["origin"] for s in stores if s.id in best}
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.integers(0, 10_000), st.integers(1, 12))
 def test_ways_are_those_of_plain_dijkstra(seed: int, k: int) -> None:
     lines, oneway = grid(7, seed)

@@ -213,7 +213,7 @@ PLACES = st.one_of(
 RULES = Rujukan(lama={"32.03.01.1999": (SATU, DUA)}, tanpa_poligon=frozenset({"32.03.01.2077"}))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(PLACES, CLAIMS), min_size=1, max_size=30), st.booleans())
 def test_a_batch_says_what_single_points_say(squares: DesaIndex, rows: list[Any], text: bool) -> None:
     values = [[place[axis] for place, _ in rows] for axis in (0, 1)]

@@ -6,7 +6,7 @@ import re
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.verify_codes import kabkota_numbers
@@ -25,7 +25,6 @@ def plain(code: str | None) -> int:
     return int(digits[:4]) if re.fullmatch("[1-9][0-9]{9}", digits) else 0
 
 
-@settings(deadline=None)
 @given(st.lists(DOTTED) | st.lists(PLAIN) | st.lists(DOTTED | PLAIN | OTHER), st.integers(0, 3))
 def test_all_writings(codes: list[str | None], cut: int) -> None:
     array = pa.array(codes, pa.string())

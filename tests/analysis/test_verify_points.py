@@ -47,7 +47,7 @@ POINTS = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(POINTS, max_size=40))
 def test_points_of_any_choices_get_the_answers_that_each_gets_alone(
     squares: DesaIndex, points: list[dict[str, Any]]

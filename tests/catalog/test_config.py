@@ -8,7 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.config import json_schema, load_settings, load_source, load_sources
@@ -232,7 +232,7 @@ def test_editors_and_loader_agree(config: Path) -> None:
     assert "config_dir" not in schemas["satudata.schema.json"]["properties"]
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80)
 @given(st.one_of(st.text(max_size=80), st.text(alphabet="ab:-[]{}&*!|>'\"\n #?,%@`", max_size=60)))
 def test_any_text_is_a_source_or_a_config_error(config: Path, text: str) -> None:
     path = config / "any.yml"

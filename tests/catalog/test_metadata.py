@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.errors import ProtocolError, RecordError
@@ -223,7 +223,6 @@ def test_extents_are_made_plausible(box, expected, flaw):
 _ANY = st.floats(-400, 400)
 
 
-@settings(deadline=None)
 @given(_ANY, _ANY, _ANY, _ANY)
 def test_an_extent_is_always_within_the_world_or_none(west, south, east, north):
     box, _ = extent(west, south, east, north)
@@ -233,7 +232,6 @@ def test_an_extent_is_always_within_the_world_or_none(west, south, east, north):
         assert WORLD[0] <= box[2] <= WORLD[2]
 
 
-@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_no_text_breaks_the_readers_of_values(value):
     moment(value)
@@ -241,7 +239,6 @@ def test_no_text_breaks_the_readers_of_values(value):
     link_protocol(value, value)
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=60))
 def test_a_title_comes_back_as_it_was(title):
     got = read_metadata(gmd(Rec(title=title))).record.title.id

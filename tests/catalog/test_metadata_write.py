@@ -73,7 +73,7 @@ def test_synthetic_data_says_so_in_both_forms():
 _TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(title=_TEXT, english=_TEXT, words=st.lists(_TEXT, max_size=3), licence=_TEXT, href=_TEXT)
 def test_any_text_gives_a_document_that_is_read(title, english, words, licence, href):
     record = DatasetRecord(

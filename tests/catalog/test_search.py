@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.errors import QueryError
@@ -223,16 +223,13 @@ _HOSTILE = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(question=_HOSTILE)
 def test_no_question_is_an_error_embedded(small: Catalog, question: str) -> None:
     assert small.datasets.search(SearchQuery(q=question, ids=["batas-desa"])).total in (0, 1)
 
 
-@settings(
-    max_examples=60, deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)  # fmt: skip
+@settings(max_examples=60)
 @given(question=_HOSTILE, value=_HOSTILE)
 def test_no_question_is_an_error_on_either_database(shelf: Catalog, question: str, value: str) -> None:
     asked = SearchQuery(q=question, filters={"keywords": [value], "produsen_data": value}, ids=[value])
@@ -240,7 +237,7 @@ def test_no_question_is_an_error_on_either_database(shelf: Catalog, question: st
     assert shelf.datasets.search(SearchQuery()).total == 4
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100)
 @given(start=st.integers(0, 10), length=st.integers(1, 12))
 def test_any_beginning_of_the_title_finds_it(small: Catalog, start: int, length: int) -> None:
     title = "Batas Desa İstanbul ﬁnal ß"
@@ -257,7 +254,7 @@ def _spans(box: tuple[int, int, int, int]) -> list[tuple[int, int]]:
     return [(west, east)] if west <= east else [(west, 180), (-180, east)]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100)
 @given(held=_BOX, asked=_BOX)
 def test_boxes_meet_also_over_the_antimeridian(
     small: Catalog, held: tuple[int, int, int, int], asked: tuple[int, int, int, int]

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser
 from tests.cli.test_road import shop as shop  # the harvested sample
 from tests.ogc_server.test_embed import site
 from tests.servers import missing
-from tests.servers.browser import Watch, chromium, pixels, until
+from tests.servers.browser import Watch, pixels, until
 from tests.servers.ours import HOUSE, Deployment
 
 PAGE = (HOUSE / "docs" / "use.md").read_text("utf-8")
@@ -34,12 +34,6 @@ LIBRARIES = {
 def base(shop: Deployment) -> Iterator[str]:
     with shop.serving() as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

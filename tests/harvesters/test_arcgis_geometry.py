@@ -65,7 +65,7 @@ def nested(draw: st.DrawFn) -> Any:
     return shapely.MultiPolygon(parts)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(nested(), st.randoms(use_true_random=False))
 def test_order_and_direction_of_rings_do_not_matter(shape: Any, rnd: random.Random) -> None:
     rings = rings_of(shape)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.config import load_source
@@ -183,7 +183,7 @@ def test_a_private_package_is_not_taken_for_public() -> None:
 # -- listing and paging ---------------------------------------------------------------------------
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15)
 @given(count=st.integers(0, 23), rows=st.integers(1, 9), cap=st.integers(1, 9))
 def test_every_package_comes_once_whatever_the_page_size(
     count: int, rows: int, cap: int, site: Speaker, make: Make
@@ -314,7 +314,7 @@ def table(site: Speaker, rows: int, gap: int = 1) -> dict[str, Any]:
     return site.packages["bencana"]
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12)
 @given(rows=st.integers(0, 40), size=st.integers(1, 11), cap=st.integers(1, 11), gap=st.integers(1, 4))
 def test_every_row_of_a_table_comes_once(
     rows: int, size: int, cap: int, gap: int, site: Speaker, make: Make

@@ -341,7 +341,7 @@ def test_a_wrong_layer_option_is_a_config_error(bad):
         list(found.datasets())
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     count=st.integers(0, 30), page=st.integers(1, 12), cap=st.none() | st.integers(1, 9),
     broken=st.sets(st.integers(1, 30), max_size=3), doubles=st.integers(0, 5),

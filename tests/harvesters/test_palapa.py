@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.errors import ProtocolError
@@ -102,7 +102,6 @@ def test_links_in_pycsw_form_with_all_their_flaws():
     assert set(flaws) == {"wfs-link-is-wms", "link-malformed", "link-unusable"}
 
 
-@settings(deadline=None)
 @given(st.text(max_size=120))
 def test_no_links_text_breaks_the_reader(text):
     for one in read_links(text, []):

@@ -86,7 +86,7 @@ def test_generating_twice_into_one_folder_replaces_the_files(sample: Path, tmp_p
     assert digests(tmp_path) == digests(sample)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 2**32 - 1))
 def test_any_seed_makes_a_valid_coverage(seed: int):
     land = make_land(np.random.default_rng(seed))

@@ -341,7 +341,7 @@ def test_what_is_no_wfs_is_a_protocol_error(bad, body):
         harvester(url).probe()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     count=st.integers(0, 60), page=st.integers(1, 25), cap=st.none() | st.integers(1, 20),
     broken=st.sets(st.integers(1, 60), max_size=2),
@@ -363,7 +363,6 @@ def test_resumed_pages_are_not_asked_for_again(bad):
     assert keys == ["10+10", "20+5"]
 
 
-@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_a_slug_is_a_collection_id(name):
     if made := slug(name):

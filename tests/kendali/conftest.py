@@ -8,12 +8,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser
 
 from tests.kendali.world import happen, prepare, serving, warn
 from tests.response.conftest import filled
 from tests.response.world import Desk, bmkg, make
-from tests.servers.browser import chromium
 
 __all__ = ["filled"]
 
@@ -53,9 +51,3 @@ def desk(tmp_path: Path, filled: Path) -> Iterator[Desk]:
         prepare(made)
         yield made
     made.close()
-
-
-@pytest.fixture(scope="module")  # two at once in one process can not be
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import shapely
-import uvicorn
 
 from catalog.model import LayerSchema, RunState
 from catalog.settings import ServerSettings
@@ -20,7 +17,7 @@ from ogc_server.app import create_app
 from tests.layers.conftest import batch
 from tests.ogc_server.world import World
 from tests.response.world import Desk, quake
-from tests.servers import free_port
+from tests.servers.thread import in_thread
 
 EVENT = "20221121T062110Z_-6.84_107.05"
 ID = "respons-20221121t062110z-6.84-107.05"
@@ -73,22 +70,6 @@ def warn(desk: Desk, *names: str, **changes: Any) -> None:
 @contextmanager
 def serving(desk: Desk, port: int = 0) -> Iterator[str]:
     """Serve the desk in a thread; connections that stay open are cut a second after the end."""
-    port = port or free_port()
     app = create_app(desk.settings, catalog=desk.catalog, store=desk.store, clock=desk.clock)
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=port, log_config=None, access_log=False, server_header=False,
-        lifespan="on", timeout_graceful_shutdown=1,
-    )  # fmt: skip
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    deadline = time.monotonic() + 30
-    while not server.started:
-        assert thread.is_alive(), "the server did not start"
-        assert time.monotonic() < deadline, "the server did not start in time"
-        time.sleep(0.02)
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(20)
+    with in_thread(app, port=port, grace=1) as url:
+        yield url

@@ -112,7 +112,7 @@ def test_many_conditions_are_fine(store: LayerStore, cianjur: VersionInfo, desa:
 PIECES = [*"a1'\"() =<>,.-+*/%\\", " AND ", " OR ", " NOT ", " IN ", " LIKE ", "POINT(", "DATE("]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(text=st.lists(st.sampled_from(PIECES), max_size=25).map("".join))
 def test_random_text_never_breaks_the_parser(text: str) -> None:
     with suppress(QueryError):

@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 import pytest
 import shapely
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.errors import PublishError, QueryError
@@ -161,7 +161,7 @@ POINT = st.tuples(st.floats(95, 141), st.floats(-11, 6))
 LINE = st.lists(POINT, min_size=2, max_size=8, unique=True).map(shapely.LineString)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20)
 @given(shapes=st.lists(st.one_of(st.none(), POINT.map(shapely.Point), LINE), min_size=1, max_size=10))
 def test_any_geometry_comes_back(store: LayerStore, shapes: list[Any]) -> None:
     info = publish(store, schema("Geometry"), batch({f"{i:02}": {} for i in range(len(shapes))}, shapes))
@@ -183,7 +183,7 @@ def test_any_geometry_comes_back(store: LayerStore, shapes: list[Any]) -> None:
 RING = st.lists(POINT, min_size=3, max_size=9, unique=True)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30)
 @given(ring=RING)
 def test_any_ring_is_stored_valid_or_refused(store: LayerStore, ring: list[tuple[float, float]]) -> None:
     report, stored = write(store, "MultiPolygon", shapely.Polygon(ring))

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.errors import QueryError
@@ -58,7 +58,7 @@ def key(row: dict[str, Any], name: str, direction: str) -> Any:
     return (0, -value if direction == "desc" else value)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(
     sort=st.lists(st.tuples(st.sampled_from(KEYS), st.sampled_from(["asc", "desc"])), max_size=3),
     limit=st.integers(1, 70),
@@ -115,7 +115,7 @@ def test_a_token_that_is_not_ours_is_refused(store: LayerStore, info: VersionInf
             reader.page(Query(after=bad, sortby=sort))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100)
 @given(token=st.text(alphabet="ABCDEFGHIJKLMNOPabcdefghijklmnop0123456789-_", max_size=60))
 def test_random_tokens_never_break(store: LayerStore, info: VersionInfo, token: str) -> None:
     if token:

@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 import pytest
 import shapely
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pygeofilter.parsers.cql2_text import parse as pygeofilter_parse
 
@@ -174,7 +174,7 @@ def test_boxes_around_points_and_everything(store: LayerStore, cianjur: VersionI
 SIDE = st.one_of(st.just(0.0), st.floats(1e-6, 0.4))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(corner=st.tuples(st.floats(106.5, 107.6), st.floats(-7.7, -6.5)), size=st.tuples(SIDE, SIDE))
 def test_any_bbox(
     store: LayerStore, cianjur: VersionInfo, shapes: Shapes, corner: tuple[float, float], size: Any

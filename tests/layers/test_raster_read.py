@@ -99,7 +99,7 @@ def test_the_grid_of_a_version_is_the_grid_of_its_file(
 # -- cells --------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_cells_at_any_scale_are_rasterios_own(
     stored: VersionInfo, pool: RasterPool, data: st.DataObject

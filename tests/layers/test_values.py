@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.model import FieldType
@@ -32,7 +32,7 @@ ROWS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20)
 @given(rows=st.lists(ROWS, min_size=1, max_size=8))
 def test_any_row_comes_back(store: LayerStore, rows: list[dict[str, Any]]) -> None:
     info = publish(store, TABLE, batch({str(i): row for i, row in enumerate(rows)}))

@@ -2,48 +2,23 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 
 from ogc_server.app import create_app
 from tests.ogc_server.world import World, fill, make_settings, open_world
-from tests.servers import free_port
+from tests.servers.thread import in_thread
 
 
 @contextmanager
 def running(world: World) -> Iterator[str]:
-    """Serve a world on a free port; yield its address; stop it and join its thread."""
-    port = free_port()
-    app = create_app(world.settings, catalog=world.catalog, store=world.store)
-    config = uvicorn.Config(
-        app,
-        host="127.0.0.1",
-        port=port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        lifespan="on",
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    deadline = time.monotonic() + 30
-    while not server.started:
-        assert thread.is_alive(), "the server did not start"
-        assert time.monotonic() < deadline, "the server did not start in time"
-        time.sleep(0.02)
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(20)
+    """Serve a world; yield its address."""
+    with in_thread(create_app(world.settings, catalog=world.catalog, store=world.store)) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

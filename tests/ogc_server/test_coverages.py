@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import rasterio
 from covjson_pydantic.coverage import Coverage
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.enums import Resampling
 from rasterio.io import MemoryFile
@@ -22,14 +22,12 @@ from ogc_server.maps import OFFERS as MAP_OFFERS
 from tests.ogc_server.conftest import running
 from tests.ogc_server.rasters import CELL, HIGH, NORTH, WEST, WIDE, classes, door, index, publish, refused
 from tests.ogc_server.world import World
+from tests.servers import until
 
 BAHAYA = "/collections/bahaya/coverage"
 KELAS = "/collections/kelas/coverage"
 URI = "http://www.opengis.net/def/crs/"
-SLOW = settings(
-    max_examples=25, deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)  # fmt: skip
+SLOW = settings(max_examples=25)
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +244,7 @@ def test_too_large_answers_say_how_to_ask_for_less(client: httpx.Client) -> None
     assert "/cog" in doc["hint"]
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80)
 @given(
     path=st.sampled_from(["bahaya/coverage", "kelas/coverage", "bahaya/map", "kelas/map", "kelas/position", "bahaya/area"]),
     params=st.dictionaries(
@@ -300,10 +298,8 @@ def test_old_versions_stay_and_new_ones_are_seen(fresh: World, tmp_path: Path) -
         assert client.get(path, headers=tags).status_code == 304
         assert client.get(tile, headers={"If-None-Match": drawn.headers["etag"]}).status_code == 304
         publish(fresh, "bahaya", index(2), tmp_path, nodata=-9999)
-        for _ in range(50):
-            second = client.get(path, headers=tags)
-            if second.status_code == 200:
-                break
+        until(lambda: client.get(path, headers=tags).status_code == 200, "the new version is served")
+        second = client.get(path, headers=tags)
         assert (tiff(second)[0].filled(-9999) == index(2)).all()
         assert client.get(tile, headers={"If-None-Match": drawn.headers["etag"]}).status_code == 200
         old = client.get(path, params={"version": 1})

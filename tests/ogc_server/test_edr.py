@@ -15,7 +15,7 @@ import rasterio
 import shapely
 from covjson_pydantic.coverage import Coverage
 from exactextract import exact_extract
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
 from shapely.geometry import mapping
@@ -23,7 +23,7 @@ from shapely.geometry import mapping
 from tests.ogc_server.rasters import CELL, HIGH, NORTH, WEST, WIDE, door, index, refused
 from tests.ogc_server.world import World
 
-SLOW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SLOW = settings(max_examples=25)
 HERE = "/collections/bahaya"
 THERE = "/collections/kelas"
 

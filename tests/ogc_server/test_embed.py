@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.ogc_server.conftest import running
 from tests.ogc_server.world import World, fill, make_settings, open_world
-from tests.servers.browser import Watch, chromium, pixels, until
+from tests.servers.browser import Watch, pixels, until
 
 
 @contextmanager
@@ -51,12 +51,6 @@ def world(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Iterat
 def base(world: World) -> Iterator[str]:
     with running(world) as url:
         yield url
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
 
 
 def test_one_script_and_one_element_show_the_layer(browser: Browser, base: str, tmp_path: Path) -> None:

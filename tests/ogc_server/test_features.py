@@ -13,7 +13,7 @@ import httpx
 import pytest
 import shapely
 import shapely.geometry
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.ogc_server.conftest import running
@@ -215,7 +215,7 @@ def test_utm_storage_is_named_and_read_alike(client: httpx.Client) -> None:
     assert one == other
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(
     west=st.floats(106.7, 107.4),
     south=st.floats(-7.6, -6.6),
@@ -243,7 +243,7 @@ def _villages(data: Path) -> list[tuple[str, Any]]:
     return _CACHE[data]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15)
 @given(limit=st.integers(1, 90), key=st.sampled_from(["", "kecamatan", "-luas", "kota,-nama", "-diperbarui"]))
 def test_any_page_size_and_order_gives_every_feature_once(client: httpx.Client, limit: int, key: str) -> None:
     asked: dict[str, Any] = {"limit": limit, "skipGeometry": "true", **({"sortby": key} if key else {})}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.errors import SatuDataError
@@ -13,10 +13,7 @@ from ogc_server.app import create_app  # noqa: F401 - imported early, so that no
 from ogc_server.negotiation import coding, language
 from ogc_server.parameters import split_query
 
-RELAXED = settings(
-    max_examples=150, deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much],
-)  # fmt: skip
+RELAXED = settings(max_examples=150)
 NAMES = st.sampled_from(
     ["f", "lang", "limit", "offset", "after", "bbox", "bbox-crs", "datetime", "crs", "filter", "filter-lang",
      "filter-crs", "sortby", "properties", "skipGeometry", "version", "nama", "luas", "jenis", "kota", "diperbarui",

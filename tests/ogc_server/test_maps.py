@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pyproj import Transformer
@@ -70,7 +70,7 @@ def test_each_cell_has_the_colour_of_its_class(client: httpx.Client) -> None:
     assert box == pytest.approx([WEST, NORTH - HIGH * CELL, WEST + WIDE * CELL, NORTH])
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20)
 @given(st.data())
 def test_any_box_in_any_crs_shows_what_lies_there(client: httpx.Client, data: st.DataObject) -> None:
     crs = data.draw(st.sampled_from(["OGC:CRS84", "EPSG:4326", "EPSG:3857", "EPSG:32748"]))

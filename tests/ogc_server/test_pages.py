@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from rasterio.io import MemoryFile
 
-from tests.servers import missing
 from tests.servers.ours import cianjur
 
 PAGES = (
@@ -38,21 +36,6 @@ PAGES = (
 def base(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Iterator[str]:
     with cianjur(tmp_path_factory.mktemp("pages"), shared_data).serving() as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    if not chromium:
-        missing("chromium", "apt-get install chromium")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(
-            executable_path=chromium,
-            args=["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-                  "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
-        )  # fmt: skip
-        yield launched
-        launched.close()
 
 
 @pytest.fixture

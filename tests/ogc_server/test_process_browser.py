@@ -13,18 +13,12 @@ from ogc_server.processes.registry import PROCESSES
 from tests.ogc_server.conftest import running
 from tests.ogc_server.test_processes import LAYERS, fill, publish_raster
 from tests.ogc_server.world import make_settings, open_world
-from tests.servers.browser import Watch, chromium
+from tests.servers.browser import Watch
 
 MORE = {"statistik-zonal": {"raster": "bahaya", "kode": '["32.03.01"]'}}
 """What an example does not hold, because it depends on the collections of the server."""
 ONE_OF = {"wilayah-terdampak": ("gempa", "ambang", "kelas")}
 """Examples that do not go together with the first one."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

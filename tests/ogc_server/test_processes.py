@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.transform import from_origin
 
@@ -453,7 +453,7 @@ def test_every_input_of_a_wrong_kind_is_named(door: httpx.Client, process: str, 
     assert got.json()["where"].split(".")[:2] == ["inputs", name]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300)
 @given(data=st.data())
 def test_no_inputs_are_a_server_error(door: httpx.Client, data: st.DataObject) -> None:
     process = data.draw(st.sampled_from(list(PROCESSES)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import shutil
 import subprocess
 import textwrap
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import jsonschema
 import mapbox_vector_tile
 import pytest
 from lxml import etree
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from pmtiles.reader import MemorySource, Reader
 
 from layers.tiles.grid import GRIDS
@@ -472,19 +471,11 @@ def image_of(png: bytes) -> Any:
 
 
 @pytest.fixture(scope="module")
-def browser_page(base: str) -> Iterator[Page]:
-    chromium = shutil.which("chromium") or missing("chromium", "apt-get install chromium")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(
-            executable_path=chromium,
-            args=["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-                  "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
-        )  # fmt: skip
-        page = launched.new_page(viewport={"width": 800, "height": 600})
-        page.goto(f"{base}/conformance")
-        page.add_script_tag(url=f"{base}/static/maplibre-gl.js")
-        yield page
-        launched.close()
+def browser_page(browser: Browser, base: str) -> Page:
+    page = browser.new_page(viewport={"width": 800, "height": 600})
+    page.goto(f"{base}/conformance")
+    page.add_script_tag(url=f"{base}/static/maplibre-gl.js")
+    return page
 
 
 DRAW = """async ([style, centre, zoom]) => {

@@ -18,7 +18,7 @@ from layers.contract import FeatureBatch
 from tests.ogc_server import rasters
 from tests.ogc_server.conftest import running
 from tests.ogc_server.world import World, desa, make_settings, open_world
-from tests.servers.browser import Watch, chromium, pixels, until
+from tests.servers.browser import Watch, pixels, until
 from tests.servers.ours import HOUSE
 
 DESA = LayerSchema(
@@ -77,12 +77,6 @@ def _moment(text: str) -> object:
 def base(world: World) -> Iterator[str]:
     with running(world) as url:
         yield url
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
 
 
 @pytest.fixture

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import io
 import shutil
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
-from playwright.sync_api import Browser, Page, sync_playwright
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
-from tests.servers import missing
+from tests.servers import PATIENCE, missing
+from tests.servers import until as wait_until
 
 ARGUMENTS = (
     "--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -29,10 +30,24 @@ def chromium() -> Iterator[Browser]:
     path = shutil.which("chromium")
     if path is None:
         missing("chromium", "apt-get install chromium")
+    expect.set_options(timeout=PATIENCE * 1000)  # Playwright's own five seconds are few on a busy machine
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+        launched = playwright.chromium.launch(
+            executable_path=path, args=list(ARGUMENTS), timeout=PATIENCE * 1000
+        )
         yield launched
         launched.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One Chromium for a file of tests.
+
+    There can be one Playwright at a time in a process, and while it runs nothing else in this thread can
+    have an event loop.
+    """
+    with chromium() as launched:
+        yield launched
 
 
 class Watch:
@@ -71,9 +86,6 @@ def pixels(picture: bytes) -> npt.NDArray[np.uint8]:
     return np.moveaxis(bands, 0, 2)
 
 
-def until(page: Page, expression: str, seconds: float = 60) -> None:
+def until(page: Page, expression: str, seconds: float = PATIENCE) -> None:
     """Wait until JavaScript says so; from outside, as the pages' policy forbids `eval` inside."""
-    deadline = time.monotonic() + seconds
-    while not page.evaluate(expression):
-        assert time.monotonic() < deadline, expression
-        time.sleep(0.1)
+    wait_until(lambda: page.evaluate(expression), expression, seconds=seconds, pause=0.1)
