@@ -21,13 +21,15 @@ from catalog.model import VersionInfo
 from layers.crs import crs_of, transform_coordinates
 from layers.raster_grid import Grid
 from layers.raster_read import Values, read_cells
+from ogc_server import raster_time
 from ogc_server.answer import Answer
 from ogc_server.ask import Ask, segment
 from ogc_server.coverages import MOST_JSON, titles
 from ogc_server.crs import CRS84, Crs
-from ogc_server.errors import ParameterError
+from ogc_server.errors import OutsideError, ParameterError
+from ogc_server.negotiation import JSON, Offer
 from ogc_server.raster_formats import (
-    COVJSON_OFFER,
+    COVJSON_OFFERS,
     CSV_TABLE_OFFER,
     Places,
     grid_coverage,
@@ -36,12 +38,12 @@ from ogc_server.raster_formats import (
     table,
 )  # fmt: skip
 from ogc_server.raster_layer import Band, RasterLayer, bands_of, offered_crs, open_layer, shown
-from ogc_server.raster_params import OutsideError, edr_table
+from ogc_server.raster_params import edr_table
 from ogc_server.raster_select import check_size, part, read
 from ogc_server.service import Service
 from ogc_server.snapshot import Snapshot
 
-OFFERS = (COVJSON_OFFER, CSV_TABLE_OFFER)
+OFFERS = (*COVJSON_OFFERS, Offer("covjson", JSON), CSV_TABLE_OFFER)
 POSITION = edr_table("Point", "MultiPoint")
 AREA = edr_table("Polygon", "MultiPolygon")
 MOST_PLACES = 1000
@@ -85,6 +87,7 @@ def _asked(
     service: Service, snapshot: Snapshot, ask: Ask
 ) -> tuple[RasterLayer, Crs, tuple[Band, ...], BaseGeometry]:
     layer = open_layer(service, snapshot, ask)
+    raster_time.check(layer, ask.values)
     crs = layer.pick(ask.values.get("crs"), "crs", CRS84)
     bands = layer.bands(ask.values.get("parameter-name"), "parameter-name")
     if "coords" not in ask.values:
@@ -137,13 +140,13 @@ def _cells_table(
 
 def _answer(ask: Ask, layer: RasterLayer, crs: Crs, body: bytes, tag: str) -> Answer:
     media = CSV_MEDIA if ask.chosen.name == "csv" else ask.chosen.media
-    headers = {"Content-Crs": f"<{crs.uri}>"} if crs.uri else {}
+    headers = ({"Content-Crs": f"<{crs.uri}>"} if crs.uri else {}) | raster_time.headers(layer)
     return Answer(body, media, tag=tag, cache=layer.cache, headers=headers)
 
 
 def described(ask: Ask, collection_id: str, info: VersionInfo, title: dict[str, str]) -> dict[str, Any]:
     """Return what EDR adds to the description of a collection: queries, formats, parameters."""
-    formats = [offer.name for offer in OFFERS]
+    formats = list(dict.fromkeys(offer.name for offer in OFFERS))
     own = next(iter(offered_crs(info).values()))
     details = [{"crs": crs.uri, "wkt": str(crs_of(crs.code).to_wkt())} for crs in dict.fromkeys((CRS84, own))]
     queries = {}

@@ -60,3 +60,17 @@ class NotReadyError(SatuDataError):
 
     code: ClassVar[str] = "not-ready"
     http_status: ClassVar[int] = 503
+
+
+class AnswerTooLargeError(ParameterError):
+    """The answer would hold more values than one request may ask for; says how to ask for less."""
+
+    code: ClassVar[str] = "answer-too-large"
+    http_status: ClassVar[int] = 413
+
+
+class OutsideError(ParameterError):
+    """What is asked for lies wholly beside the raster (Coverages `out-of-bounds`: 204 or 404)."""
+
+    code: ClassVar[str] = "outside"
+    http_status: ClassVar[int] = 404

@@ -15,7 +15,8 @@ from ogc_server.negotiation import coding
 from ogc_server.ranges import send_file
 
 EXPOSED = (
-    "Accept-Ranges, Content-Bbox, Content-Crs, Content-Language, Content-Length, Content-Range, ETag, Link, "
+    "Accept-Ranges, Content-Bbox, Content-Crs, Content-Datetime, Content-Language, Content-Length, "
+    "Content-Profile, Content-Range, ETag, Link, "
     "Location, OGC-NumberMatched, OGC-NumberReturned, Preference-Applied, Retry-After, X-Request-Id"
 )
 _ASKABLE = "Accept, Accept-Language, Content-Type, If-None-Match, If-Range, Prefer, Range, X-Request-Id"

@@ -1,7 +1,8 @@
 """OGC API - Maps 1.0: pictures of a raster, whole, of a part, or as map tiles; and its legend.
 
-`/map` draws any box at any size in any offered CRS; `/map/tiles/{tms}/{z}/{row}/{col}` are XYZ
-tiles that QGIS and web maps take; colours come from one rule (`raster_style`).
+`/map` draws any box at any size or scale in any offered CRS (`maps_frame`, `maps_ground`);
+`/map/tiles/{tms}/{z}/{row}/{col}` are XYZ tiles that QGIS and web maps take; colours come from one rule
+(`raster_style`).
 """
 
 from __future__ import annotations
@@ -13,16 +14,17 @@ from catalog.messages import text
 from layers.raster_grid import Box, Grid, over
 from layers.raster_read import read_grid
 from layers.tiles.grid import GRIDS
+from ogc_server import raster_time
 from ogc_server.answer import Answer
 from ogc_server.ask import Ask, segment
 from ogc_server.coverages import place_headers
 from ogc_server.crs import CRS84, Crs, supported
-from ogc_server.errors import ParameterError
 from ogc_server.links import OGC_REL, link
+from ogc_server.maps_frame import frame, size
+from ogc_server.maps_ground import ground, paint
 from ogc_server.negotiation import JSON, JSON_OFFER, Offer
-from ogc_server.raster_layer import RasterLayer, moved, open_layer
-from ogc_server.raster_params import AnswerTooLargeError
-from ogc_server.raster_picture import empty_png, jpeg, legend_png, png
+from ogc_server.raster_layer import RasterLayer, open_layer
+from ogc_server.raster_picture import empty_png, legend_png
 from ogc_server.raster_style import Style, legend, style_of
 from ogc_server.service import Service, document
 from ogc_server.snapshot import Snapshot, missing
@@ -34,64 +36,28 @@ OFFERS = (PNG_OFFER, JPEG_OFFER)
 LEGEND_OFFERS = (PNG_OFFER, JSON_OFFER)
 TILE_OFFERS = (PNG_OFFER,)
 TILESET_OFFERS = (JSON_OFFER,)
-DEFAULT_SIDE = 1024
-MOST_SIDE = 8192
-MOST_PIXELS = 16_000_000
 TILE = 256
-_WHITE = (255, 255, 255)
 
 
 def map_picture(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     """Answer `/collections/{id}/map`."""
     layer = open_layer(service, snapshot, ask)
+    raster_time.check(layer, ask.values)
     style = style_of(layer)
     tag = layer.tag(ask, style)
     crs = layer.pick(ask.values.get("crs"), "crs", layer.crs)
-    grid = _frame(layer, ask, crs)
+    grid = frame(layer, ask.values, crs)
     ask.check(tag, layer.cache)
-    body = _draw(layer, style, grid, ask)
-    return Answer(body, ask.chosen.media, tag=tag, cache=layer.cache, headers=place_headers(crs, grid))
+    body = _draw(layer, style, grid, crs, ask)
+    headers = place_headers(crs, grid) | raster_time.headers(layer)
+    return Answer(body, ask.chosen.media, tag=tag, cache=layer.cache, headers=headers)
 
 
-def _frame(layer: RasterLayer, ask: Ask, crs: Crs) -> Grid:
-    """Return the grid of pixels: the box asked for (else the whole raster) in the size asked for."""
-    values = ask.values
-    if "bbox" in values:
-        given = layer.pick(values.get("bbox-crs"), "bbox-crs", CRS84)
-        box = layer.one_box(values["bbox"], given, "bbox")
-        box = box if given.code == crs.code else moved(box, given, crs, "bbox")
-    elif "bbox-crs" in values:
-        raise ParameterError("query.bbox-crs-alone", "bbox-crs")
-    else:
-        box = layer.extent(crs, "crs")
-    return over(crs.code, box, *_pixels(box, values.get("width"), values.get("height")))
-
-
-def _pixels(box: Box, width: int | None, height: int | None) -> tuple[int, int]:
-    across, down = box[2] - box[0], box[3] - box[1]
-    shape = down / across if across > 0 and down > 0 else 0.0
-    if not 1e-9 < shape < 1e9:
-        raise ParameterError("query.bbox-flat", "bbox")
-    if width is None and height is None:
-        width = DEFAULT_SIDE if shape <= 1 else max(1, round(DEFAULT_SIDE / shape))
-    wide = width or height / shape  # type: ignore[operator]
-    high = height or width * shape  # type: ignore[operator]
-    if max(wide, high) > MOST_SIDE or wide * high > MOST_PIXELS:
-        where = "width" if width else "height"
-        raise AnswerTooLargeError("query.picture-too-large", where, most=MOST_SIDE, pixels=MOST_PIXELS)
-    return max(1, round(wide)), max(1, round(high))
-
-
-def _draw(layer: RasterLayer, style: Style, grid: Grid, ask: Ask) -> bytes:
-    """Return the picture; `transparent` is true unless a background is named (Maps, Background)."""
-    background = ask.values.get("bgcolor")
-    clear = ask.values.get("transparent", background is None)
+def _draw(layer: RasterLayer, style: Style, grid: Grid, crs: Crs, ask: Ask) -> bytes:
+    """Return the picture in the form asked for."""
     with layer.reading():
         values = read_grid(layer.service.rasters(), layer.info, [style.band.index], grid)[0]
-    indexes = style.indexes(values)
-    if ask.chosen.name == "jpeg":
-        return jpeg(indexes, style, background or _WHITE)
-    return png(indexes, style, None if clear else background or _WHITE)
+    return paint(style.indexes(values), style, grid, crs, ground(ask.values), ask.chosen.name)
 
 
 def map_legend(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
@@ -109,7 +75,11 @@ def map_legend(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
 
 
 def map_tile(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
-    """Answer `/collections/{id}/map/tiles/{tms}/{z}/{row}/{col}`; empty ones are transparent."""
+    """Answer `/collections/{id}/map/tiles/{tms}/{z}/{row}/{col}`; empty ones are transparent.
+
+    A tile takes the parameters of a map that do not move it: its size or scale, and its background
+    (Maps 1.0, `tilesets/tiles-parameters`).
+    """
     layer = open_layer(service, snapshot, ask)
     crs, box = tile_box(*ask.arguments[1:])
     style = style_of(layer)
@@ -117,10 +87,22 @@ def map_tile(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     ask.check(tag, layer.cache)
     body = service.map_tiles.get(tag)
     if body is None:
-        empty = not _touches(layer, crs, box)
-        body = empty_png(TILE, TILE) if empty else _draw(layer, style, over(crs.code, box, TILE, TILE), ask)
+        grid = over(crs.code, box, *_tile_size(ask, box, crs))
+        plain = not ask.values.keys() & {"width", "height", "scale-denominator", "transparent", "bgcolor",
+                                         "void-transparent", "void-color"}  # fmt: skip
+        empty = plain and not _touches(layer, crs, box)
+        body = empty_png(TILE, TILE) if empty else _draw(layer, style, grid, crs, ask)
         service.map_tiles.put(tag, body)
-    return Answer(body, PNG, tag=tag, cache=layer.cache, headers={"Content-Crs": f"<{crs.uri}>"})
+    headers = {"Content-Crs": f"<{crs.uri}>"} | raster_time.headers(layer)
+    return Answer(body, PNG, tag=tag, cache=layer.cache, headers=headers)
+
+
+def _tile_size(ask: Ask, box: Box, crs: Crs) -> tuple[int, int]:
+    """Return columns and rows of a tile: 256, or as asked for."""
+    values = ask.values
+    if values.keys().isdisjoint(("width", "height", "scale-denominator")):
+        return TILE, TILE
+    return size(box, crs, values)
 
 
 def tile_box(tms: str, matrix: str, row: str, column: str) -> tuple[Crs, Box]:

@@ -98,7 +98,7 @@ def choose(offers: Sequence[Offer], accept: str | None, f: str | None) -> Chosen
         for offer in offers:
             if offer.name == f:
                 return Chosen(offer.name, offer.media)
-        raise ParameterError("query.f", "f", value=f, known=", ".join(o.name for o in offers))
+        raise ParameterError("query.f", "f", value=f, known=", ".join(dict.fromkeys(o.name for o in offers)))
     ranges = _ranges(accept or "*/*") or _ranges("*/*")
     best: tuple[float, int, int, Chosen] | None = None
     for rank, offer in enumerate(offers):

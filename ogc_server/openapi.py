@@ -84,7 +84,7 @@ def _reference(param: Param, route: Route, parameters: dict[str, Any], lang: str
     key = param.name if param.name not in ("limit", "f") else f"{param.name}_{route.summary}"
     schema = dict(param.schema)
     if param.name == "f":
-        schema["enum"] = [offer.name for offer in route.offers]
+        schema["enum"] = list(dict.fromkeys(offer.name for offer in route.offers))
     described = {
         "name": param.name, "in": "query", "required": False,
         "description": text(f"api.param.{param.name}", lang), "schema": schema, "style": "form",

@@ -37,7 +37,10 @@ class Param:
 
 
 def split_query(raw: bytes) -> Pairs:
-    """Return the decoded name/value pairs; each name at most once, UTF-8 only, no control bytes."""
+    """Return the decoded name/value pairs; each name at most once, UTF-8 only, no control bytes.
+
+    Several `subset` are one with commas between them (Coverages and Maps, `multiple-subset`).
+    """
     if len(raw) > MAX_QUERY_BYTES:
         raise TooLongError(where="?", max=MAX_QUERY_BYTES)
     pairs: list[tuple[str, str]] = []
@@ -47,7 +50,11 @@ def split_query(raw: bytes) -> Pairs:
             continue
         name, _, value = part.partition(b"=")
         pair = (_decode(name), _decode(value))
-        if pair[0] in seen:
+        if pair[0] in seen and pair[0] == "subset":
+            before = next(value for known, value in pairs if known == "subset")
+            pairs = [p for p in pairs if p[0] != "subset"]
+            pair = ("subset", f"{before},{pair[1]}")
+        elif pair[0] in seen:
             raise ParameterError("query.twice", pair[0])
         seen.add(pair[0])
         pairs.append(pair)

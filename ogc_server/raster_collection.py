@@ -21,6 +21,7 @@ from ogc_server.snapshot import Snapshot
 from ogc_server.stac import COG_MEDIA
 
 _PREVIEW = 720
+GREGORIAN = "http://www.opengis.net/def/uom/ISO-8601/0/Gregorian"
 
 
 def extend(doc: dict[str, Any], ask: Ask, dataset: Dataset, info: VersionInfo) -> None:
@@ -34,10 +35,20 @@ def extend(doc: dict[str, Any], ask: Ask, dataset: Dataset, info: VersionInfo) -
     if grid is not None and (spatial := doc.get("extent", {}).get("spatial")):
         spatial["storageCrsBbox"] = [list(grid.bounds)]
         spatial["grid"] = _grid(grid)
+    if times := interval(dataset):
+        doc.setdefault("extent", {})["temporal"] = {"interval": [times], "trs": GREGORIAN}
     doc["dataType"] = "coverage"
     doc |= described(
         ask, dataset.id, info, {lang: dataset.record.title.get(lang) or dataset.id for lang in LANGS}
     )
+
+
+def interval(dataset: Dataset) -> list[str | None] | None:
+    """Return the period that a raster's record states, open ends as null; None when it states none."""
+    ends = (dataset.record.time_start, dataset.record.time_end)
+    if ends == (None, None):
+        return None
+    return [None if one is None else one.isoformat().replace("+00:00", "Z") for one in ends]
 
 
 def _grid(grid: Grid) -> list[dict[str, Any]]:

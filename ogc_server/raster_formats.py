@@ -32,7 +32,9 @@ from ogc_server.raster_layer import Band
 COVJSON = "application/prs.coverage+json"
 TIFF = "image/tiff; application=geotiff"
 TIFF_OFFER = Offer("tif", TIFF, ("image/geotiff", "application/geotiff"))
-COVJSON_OFFER = Offer("covjson", COVJSON, ("application/json",))
+COVJSON_OFFER = Offer("covjson", COVJSON)
+COVJSON_OFFERS = (COVJSON_OFFER, Offer("covjson", "application/vnd.cov+json"))
+"""CoverageJSON by the media type of EDR, and by that of Coverages 1.0."""
 CSV_TABLE_OFFER = Offer("csv", CSV)
 _BLOCK = 512
 type Places = npt.NDArray[np.float64]
@@ -85,26 +87,40 @@ def referencing(crs: Crs) -> list[dict[str, Any]]:
 
 
 def grid_coverage(
-    values: Values, grid: Grid, crs: Crs, bands: Sequence[Band], title: Mapping[str, str]
+    values: Values,
+    grid: Grid,
+    crs: Crs,
+    bands: Sequence[Band],
+    title: Mapping[str, str],
+    points: frozenset[str] = frozenset(),
 ) -> bytes:
-    """Return the values of a grid as CoverageJSON."""
+    """Return the values of a grid as CoverageJSON.
+
+    Along the axes in `points` one value was asked for: they have one coordinate and are no dimension
+    of the values any more (CoverageJSON 1.0, 6.1: an axis with one value may be left out).
+    """
     xs, ys = grid.xs(), grid.ys()
+    left = [axis for axis in ("y", "x") if axis not in points]
     doc = {
         "type": "Coverage",
         "domain": {
-            "type": "Domain", "domainType": "Grid",
-            "axes": {
-                "x": {"start": float(xs[0]), "stop": float(xs[-1]), "num": len(xs)},
-                "y": {"start": float(ys[0]), "stop": float(ys[-1]), "num": len(ys)},
-            },
+            "type": "Domain", "domainType": "Grid" if left else "Point",
+            "axes": {"x": _axis(xs, "x" in points), "y": _axis(ys, "y" in points)},
             "referencing": referencing(crs),
         },
         "parameters": parameters(bands, title),
         "ranges": {
-            band.name: _range(band, one, ["y", "x"]) for band, one in zip(bands, values, strict=True)
+            band.name: _range(band, one.reshape([len(xs) if axis == "x" else len(ys) for axis in left]), left)
+            for band, one in zip(bands, values, strict=True)
         },
     }  # fmt: skip
     return dumps(doc)
+
+
+def _axis(places: npt.NDArray[np.float64], point: bool) -> dict[str, Any]:
+    if point:
+        return {"values": [float(places[0])]}
+    return {"start": float(places[0]), "stop": float(places[-1]), "num": len(places)}
 
 
 def points_coverage(

@@ -24,8 +24,8 @@ from layers.raster_read import dataset_grid, read_cells
 from ogc_server.answer import PINNED, REVALIDATE, digest
 from ogc_server.ask import Ask
 from ogc_server.crs import Crs, from_code, storage, supported
-from ogc_server.errors import LayerBrokenError, ParameterError
-from ogc_server.raster_params import OutsideError, pick_crs
+from ogc_server.errors import LayerBrokenError, OutsideError, ParameterError
+from ogc_server.raster_params import pick_crs
 from ogc_server.service import Service
 from ogc_server.snapshot import Snapshot
 from ogc_server.spatial import boxes
@@ -128,13 +128,17 @@ class RasterLayer:
     def _sound(self) -> bool:
         """Tell whether the file can be read at its corners: no question may take a sound layer down."""
         try:
-            with self.service.rasters().lease(self.info) as source:
-                right, bottom = source.width - 1, source.height - 1
-                for column, row in ((0, 0), (right, 0), (0, bottom), (right, bottom)):
-                    read_cells(source, [1], Cells(column, row, 1, 1), 1, 1)
+            self.probe()
         except (SatuDataError, OSError, ValueError, RuntimeError):
             return False
         return True
+
+    def probe(self) -> None:
+        """Read one cell at each corner; raises what the file's damage raises."""
+        with self.service.rasters().lease(self.info) as source:
+            right, bottom = source.width - 1, source.height - 1
+            for column, row in ((0, 0), (right, 0), (0, bottom), (right, bottom)):
+                read_cells(source, [1], Cells(column, row, 1, 1), 1, 1)
 
     def grid(self) -> Grid:
         """Return the grid of the whole raster in its own CRS, north up."""
@@ -171,16 +175,23 @@ class RasterLayer:
             raise OutsideError("query.beside", where, value=shown((west, south, east, north)))
         return cut
 
-    def one_box(self, numbers: tuple[float, ...], crs: Crs, where: str) -> Box:
-        """Return a box of the door as one x, y box; across the antimeridian, the side with the raster."""
+    def sides(self, numbers: tuple[float, ...], crs: Crs, where: str) -> list[Box]:
+        """Return a box of the door as x, y boxes.
+
+        Two when it crosses the antimeridian and both sides lie on the raster, else one.
+        """
         parts = boxes(numbers, crs, where)
         if len(parts) == 1:
-            return parts[0]
+            return parts
         west, _, east, _ = self.extent(crs, where)
-        touched = [part for part in parts if part[0] <= east and west <= part[2]]
-        if len(touched) > 1:
+        return [part for part in parts if part[0] < east and west < part[2]] or parts[:1]
+
+    def one_box(self, numbers: tuple[float, ...], crs: Crs, where: str) -> Box:
+        """Return a box of the door as one x, y box; ParameterError where both sides have the raster."""
+        found = self.sides(numbers, crs, where)
+        if len(found) > 1:
             raise ParameterError("query.antimeridian", where)
-        return touched[0] if touched else parts[0]
+        return found[0]
 
 
 def shown(box: Box) -> str:

@@ -1,8 +1,7 @@
-"""What raster requests may ask: parts, sizes, CRS, places and colours, read strictly.
+"""What raster requests may ask: parts, sizes, CRS, places, times and colours, read strictly.
 
-Grammar of `subset`, `scale-axes` and `scale-size`: OGC API - Coverages (draft 19-087), clauses
-"Subsetting" and "Scaling"; `coords`: OGC API - EDR 1.1, Well-Known Text; `bgcolor` and
-`transparent`: OGC API - Maps 1.0, clause "Background".
+Parts and sizes: `raster_subset`; `coords`: OGC API - EDR 1.1, Well-Known Text; the rest: OGC API -
+Maps 1.0 (20-058), classes "Background", "Scaling", "Display Resolution" and "Spatial Subsetting".
 """
 
 from __future__ import annotations
@@ -10,19 +9,20 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import shapely
+from PIL import ImageColor
 from shapely.geometry.base import BaseGeometry
 
+from layers.style.palettes import rgb
 from ogc_server.crs import CRS84, Crs
 from ogc_server.errors import ParameterError
 from ogc_server.parameters import (
     BBOX,
     COMMON,
     DATETIME,
-    NUMBER,
     VERSION,
     Param,
     boolean,
@@ -30,93 +30,10 @@ from ogc_server.parameters import (
     positive,
     text,
 )
+from ogc_server.raster_subset import above_zero, axis_factors, axis_sizes, number, resolution, subset
 
-type Interval = tuple[float | None, float | None]
-
-AXES = dict.fromkeys(("x", "lon", "long", "longitude", "e", "easting"), "x") | dict.fromkeys(
-    ("y", "lat", "latitude", "n", "northing"), "y"
-)
-_PART = re.compile(r"\s*([A-Za-z]{1,12})\s*\(([^()]{1,80})\)\s*")
 _HEX = re.compile(r"(?:0x|#)?([0-9a-fA-F]{6})")
 _CURIE = re.compile(r"\[?((?:EPSG|OGC):[A-Za-z0-9]{1,12})\]?", re.IGNORECASE)
-_COLOURS = {
-    "white": "ffffff", "black": "000000", "gray": "808080", "grey": "808080", "silver": "c0c0c0",
-    "red": "ff0000", "green": "008000", "blue": "0000ff", "yellow": "ffff00",
-}  # fmt: skip
-
-
-class AnswerTooLargeError(ParameterError):
-    """The answer would hold more values than one request may ask for; says how to ask for less."""
-
-    code: ClassVar[str] = "answer-too-large"
-    http_status: ClassVar[int] = 413
-
-
-class OutsideError(ParameterError):
-    """What is asked for lies wholly beside the raster (Coverages, subset requirement J: 204 or 404)."""
-
-    code: ClassVar[str] = "outside"
-    http_status: ClassVar[int] = 404
-
-
-def _parts(name: str, value: str) -> dict[str, str]:
-    """Read `Lat(...),Lon(...)` as axis (x or y) -> text between the brackets."""
-    found: dict[str, str] = {}
-    at = 0
-    while at <= len(value):
-        part = _PART.match(value, at)
-        if not part:
-            raise ParameterError("query.axes", name, value=value[:80])
-        axis = AXES.get(part.group(1).lower())
-        if axis is None:
-            raise ParameterError("query.axis", name, value=part.group(1))
-        if axis in found:
-            raise ParameterError("query.axis-twice", name, value=part.group(1))
-        found[axis] = part.group(2)
-        if part.end() == len(value):
-            return found
-        if value[part.end()] != ",":
-            break
-        at = part.end() + 1
-    raise ParameterError("query.axes", name, value=value[:80])
-
-
-def number(name: str, value: str) -> float:
-    """Read one finite number."""
-    read = float(value) if NUMBER.fullmatch(value.strip()) else math.nan
-    if not math.isfinite(read):
-        raise ParameterError("query.number", name, value=value[:40])
-    return read
-
-
-def above_zero(name: str, value: str) -> float:
-    """Read one finite number greater than 0."""
-    read = number(name, value)
-    if read <= 0:
-        raise ParameterError("query.above-zero", name, value=value[:40])
-    return read
-
-
-def subset(name: str, value: str) -> dict[str, Interval]:
-    """Read `Lat(-7:-6),Lon(106:107)`; `*` is the raster's own end; one number is one row or column."""
-    found: dict[str, Interval] = {}
-    for axis, inside in _parts(name, value).items():
-        ends = inside.split(":")
-        if len(ends) > 2 or (len(ends) == 1 and ends[0].strip() == "*"):
-            raise ParameterError("query.axes", name, value=value[:80])
-        low, high = (None if end.strip() == "*" else number(name, end) for end in (ends[0], ends[-1]))
-        found[axis] = (low, high)
-    return found
-
-
-def axis_factors(name: str, value: str) -> dict[str, float]:
-    """Read `x(2),y(4)`: by how much fewer columns and rows."""
-    return {axis: above_zero(name, inside) for axis, inside in _parts(name, value).items()}
-
-
-def axis_sizes(name: str, value: str) -> dict[str, int]:
-    """Read `x(400),y(200)`: how many columns and rows."""
-    return {axis: positive(name, inside) for axis, inside in _parts(name, value).items()}
 
 
 def geometry(*kinds: str) -> Any:
@@ -141,19 +58,32 @@ def geometry(*kinds: str) -> Any:
 
 
 def colour(name: str, value: str) -> tuple[int, int, int]:
-    """Read `0xRRGGBB`, `#RRGGBB` or a W3C colour name of the basic ones."""
-    found = _HEX.fullmatch(_COLOURS.get(value.strip().lower(), value.strip()))
+    """Read `0xRRGGBB`, `#RRGGBB` or a W3C colour name, in capital or small letters."""
+    said = value.strip()
+    found = _HEX.fullmatch(str(ImageColor.colormap.get(said.lower(), said)))
     if not found:
         raise ParameterError("query.colour", name, value=value[:40])
-    code = int(found.group(1), 16)
-    return (code >> 16, code >> 8 & 255, code & 255)
+    return rgb("#" + found.group(1))
+
+
+def place(name: str, value: str) -> tuple[float, float]:
+    """Read two finite numbers: a point in the axis order of its CRS."""
+    parts = value.split(",")
+    if len(parts) != 2:
+        raise ParameterError("query.place", name, value=value[:80])
+    return number(name, parts[0]), number(name, parts[1])
+
+
+def optional_names(name: str, value: str) -> tuple[str, ...]:
+    """Read a comma-separated list; an empty one is fine."""
+    return names(name, value) if value.strip() else ()
 
 
 def pick_crs(value: str | None, known: Mapping[str, Crs], where: str, default: Crs = CRS84) -> Crs:
     """Return the CRS named by a URI or a (safe) CURIE such as `[EPSG:3857]`."""
     if value is None:
         return default
-    wanted = value.strip()
+    wanted = value.strip().replace("https://www.opengis.net/", "http://www.opengis.net/")
     if curie := _CURIE.fullmatch(wanted):
         code = curie.group(1).upper()
         found = next((crs for crs in known.values() if crs.code == code), None)
@@ -175,20 +105,30 @@ CRS_PARAM = Param("crs", text, _URI)
 _PLACE = (BBOX, Param("bbox-crs", text, _URI))
 _PIXELS = (Param("width", positive, _SIZE), Param("height", positive, _SIZE))
 
+_SUBSET = (Param("subset", subset, _TEXT), Param("subset-crs", text, _URI))
+_GROUND = (
+    Param("transparent", boolean, {"type": "boolean"}),
+    Param("bgcolor", colour, _TEXT),
+    Param("void-transparent", boolean, {"type": "boolean"}),
+    Param("void-color", colour, _TEXT),
+)
+_SCALE = (Param("scale-denominator", above_zero, _ABOVE), Param("mm-per-pixel", above_zero, _ABOVE))
+
 COVERAGE = (
-    *COMMON, VERSION, *_PLACE, CRS_PARAM, DATETIME, *_PIXELS,
-    Param("subset", subset, _TEXT),
-    Param("subset-crs", text, _URI),
+    *COMMON, VERSION, *_PLACE, CRS_PARAM, DATETIME, *_PIXELS, *_SUBSET,
+    Param("resolution", resolution, _TEXT),
     Param("scale-factor", above_zero, _ABOVE),
     Param("scale-axes", axis_factors, _TEXT),
     Param("scale-size", axis_sizes, _TEXT),
     Param("properties", names, _LIST),
+    Param("exclude-properties", optional_names, _LIST),
 )  # fmt: skip
 MAP = (
-    *COMMON, VERSION, *_PLACE, CRS_PARAM, DATETIME, *_PIXELS,
-    Param("transparent", boolean, {"type": "boolean"}),
-    Param("bgcolor", colour, _TEXT),
+    *COMMON, VERSION, *_PLACE, CRS_PARAM, DATETIME, *_PIXELS, *_SUBSET, *_SCALE, *_GROUND,
+    Param("center", place, {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}),
+    Param("center-crs", text, _URI),
 )  # fmt: skip
+MAP_TILE = (*COMMON, VERSION, *_PIXELS, *_SCALE, *_GROUND)
 
 
 def edr_table(*kinds: str) -> tuple[Param, ...]:

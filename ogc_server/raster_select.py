@@ -2,16 +2,18 @@
 
 The part is the smallest rectangle of whole cells that covers the box asked for. In the raster's own
 CRS values are read as they are; in another CRS the grid of the answer starts at the box's north-west
-corner with cells as large as the raster's are there.
+corner with cells as large as the raster's are there. A size (`width`, `height`, `scale-size`) is laid
+over the box as it was asked, also where that reaches beyond the raster (`raster_sized`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.warp import calculate_default_transform
@@ -19,23 +21,27 @@ from rasterio.warp import calculate_default_transform
 from layers.crs import crs_of
 from layers.raster_grid import Box, Cells, Grid
 from layers.raster_read import Values, read_cells, read_grid
-from ogc_server.crs import CRS84, Crs
-from ogc_server.errors import ParameterError
+from ogc_server.crs import Crs
+from ogc_server.errors import OutsideError, ParameterError
 from ogc_server.raster_layer import Band, RasterLayer, moved, shown
-from ogc_server.raster_params import AnswerTooLargeError, Interval, OutsideError
-
-_HUGE = 1e7
-"""No answer has more columns or rows; keeps sizes within what integers of GDAL hold."""
+from ogc_server.raster_region import Region, region
+from ogc_server.raster_sized import counted, resized, too_large, window
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What to read: `cells` in the raster's own grid (None: warped), and the grid of the answer."""
+    """What to read: `cells` in the raster's own grid (None: warped), and the grid of the answer.
+
+    `points` are the axes on which one value was asked for. `beyond` are more cells that follow to the
+    east, across the antimeridian.
+    """
 
     crs: Crs
     cells: Cells | None
     full: Grid
     grid: Grid
+    points: frozenset[str] = frozenset()
+    beyond: Cells | None = None
 
     def count(self, bands: int) -> int:
         """Return how many values the answer holds."""
@@ -45,8 +51,43 @@ class Selection:
 def select(layer: RasterLayer, values: Mapping[str, Any]) -> Selection:
     """Return what a coverage request asks for; errors name the parameter."""
     out = layer.pick(values.get("crs"), "crs", layer.crs)
-    box, crs, where = _box(layer, values)
-    return resized(part(layer, box, crs, out, where), values)
+    asked = region(layer, values)
+    if asked is None:
+        return _sized(part(layer, None, out, out, "bbox"), None, out, values)
+    if len(asked.boxes) > 1:
+        return _sized(replace(_across(layer, asked, out), points=asked.points), None, out, values)
+    (box,) = asked.boxes
+    chosen = replace(part(layer, box, asked.crs, out, asked.where), points=asked.points)
+    if not counted(values):
+        return _sized(chosen, None, out, values)
+    exact = box if asked.crs.code == out.code else moved(box, asked.crs, out, asked.where)
+    return _sized(chosen, exact, out, values)
+
+
+def _sized(chosen: Selection, exact: Box | None, out: Crs, values: Mapping[str, Any]) -> Selection:
+    """Return the selection at the size asked for; warped where that does not fit the raster's cells."""
+    grid = window(chosen.full, exact)
+    cells = chosen.cells if grid is chosen.full else None
+    made = resized(grid, chosen.points, out, values)
+    if not _same_area(made, grid):
+        cells = None
+    if chosen.beyond is not None and cells is None:
+        raise ParameterError("query.antimeridian", "bbox")
+    return replace(chosen, cells=cells, full=grid, grid=made)
+
+
+def _same_area(one: Grid, other: Grid) -> bool:
+    near = 1e-6 * min(other.dx, other.dy)
+    return all(abs(a - b) <= near for a, b in zip(one.bounds, other.bounds, strict=True))
+
+
+def _across(layer: RasterLayer, asked: Region, out: Crs) -> Selection:
+    """Return both sides of the antimeridian as one grid, whose x goes on beyond 180 degrees."""
+    west, east = (part(layer, box, asked.crs, out, asked.where) for box in asked.boxes)
+    if west.cells is None or east.cells is None or not out.geographic:
+        raise ParameterError("query.antimeridian", asked.where)
+    grid = replace(west.full, width=west.full.width + east.full.width)
+    return Selection(out, west.cells, grid, grid, beyond=east.cells)
 
 
 def part(layer: RasterLayer, box: Box | None, crs: Crs, out: Crs, where: str) -> Selection:
@@ -78,42 +119,6 @@ def _natural(grid: Grid, own: Crs, out: Crs, target: Box) -> Grid:
     return Grid(out.code, west, north, place.a, -place.e, width, height)
 
 
-def resized(chosen: Selection, values: Mapping[str, Any]) -> Selection:
-    """Return the selection in the size asked for: by factor, by numbers of cells, or as it is."""
-    given = [name for name in ("scale-factor", "scale-axes", "scale-size") if name in values]
-    if "width" in values or "height" in values:
-        given.append("width")
-    if len(given) > 1:
-        raise ParameterError("query.sizes", given[1], value=given[0])
-    wide, high = _size(chosen.full, values)
-    if max(wide, high) > _HUGE:
-        raise too_large(chosen.full.width, chosen.full.height, _HUGE, given[0] if given else "bbox")
-    return Selection(
-        chosen.crs, chosen.cells, chosen.full, chosen.full.sized(max(1, round(wide)), max(1, round(high)))
-    )
-
-
-def _size(full: Grid, values: Mapping[str, Any]) -> tuple[float, float]:
-    width, height = float(full.width), float(full.height)
-    if (factor := values.get("scale-factor")) is not None:
-        return width / factor, height / factor
-    if (factors := values.get("scale-axes")) is not None:
-        return width / factors.get("x", 1.0), height / factors.get("y", 1.0)
-    if (sizes := values.get("scale-size")) is not None:
-        return sizes.get("x", width), sizes.get("y", height)
-    if "width" not in values and "height" not in values:
-        return width, height
-    shape = height / width
-    wide = values.get("width") or values["height"] / shape
-    return wide, values.get("height") or values["width"] * shape
-
-
-def too_large(width: int, height: int, most: float, where: str) -> AnswerTooLargeError:
-    """Return the refusal of too many values, with the factor that would do."""
-    factor = math.ceil(math.sqrt(width * height / most) * 1.01 + 0.01)
-    return AnswerTooLargeError("query.too-large", where, most=int(most), factor=factor)
-
-
 def check_size(chosen: Selection, bands: int, most: int, where: str = "scale-factor") -> None:
     """Refuse an answer of more than `most` values before anything is read."""
     if chosen.count(bands) > most:
@@ -123,34 +128,19 @@ def check_size(chosen: Selection, bands: int, most: int, where: str = "scale-fac
 def read(layer: RasterLayer, bands: tuple[Band, ...], chosen: Selection) -> Values:
     """Read the values: a masked array (bands, rows north to south, columns west to east)."""
     indexes = [band.index for band in bands]
+    width, height = chosen.grid.width, chosen.grid.height
     with layer.reading():
         if chosen.cells is None:
             return read_grid(layer.service.rasters(), layer.info, indexes, chosen.grid)
         with layer.service.rasters().lease(layer.info) as source:
-            return read_cells(source, indexes, chosen.cells, chosen.grid.width, chosen.grid.height)
+            if chosen.beyond is None:
+                return read_cells(source, indexes, chosen.cells, width, height)
+            first = _share(width, chosen.cells.width, chosen.beyond.width)
+            west = read_cells(source, indexes, chosen.cells, first, height)
+            east = read_cells(source, indexes, chosen.beyond, width - first, height)
+    return np.ma.concatenate([west, east], axis=2)
 
 
-def _box(layer: RasterLayer, values: Mapping[str, Any]) -> tuple[Box | None, Crs, str]:
-    """Return the box of `bbox` or `subset` as x, y, its CRS, and the parameter's name."""
-    if "bbox" in values and "subset" in values:
-        raise ParameterError("query.bbox-and-subset", "subset")
-    if "bbox" in values:
-        crs = layer.pick(values.get("bbox-crs"), "bbox-crs", CRS84)
-        return layer.one_box(values["bbox"], crs, "bbox"), crs, "bbox"
-    if "bbox-crs" in values:
-        raise ParameterError("query.bbox-crs-alone", "bbox-crs")
-    if "subset" in values:
-        crs = layer.pick(values.get("subset-crs"), "subset-crs", CRS84)
-        return _subset_box(layer, values["subset"], crs), crs, "subset"
-    return None, CRS84, "bbox"
-
-
-def _subset_box(layer: RasterLayer, asked: Mapping[str, Interval], crs: Crs) -> Box:
-    west, south, east, north = layer.extent(crs, "subset")
-    (low_x, high_x), (low_y, high_y) = asked.get("x", (None, None)), asked.get("y", (None, None))
-    box = (
-        west if low_x is None else low_x, south if low_y is None else low_y,
-        east if high_x is None else high_x, north if high_y is None else high_y,
-    )  # fmt: skip
-    ordered = (box[1], box[0], box[3], box[2]) if crs.swapped else box
-    return layer.one_box(ordered, crs, "subset")
+def _share(width: int, first: int, second: int) -> int:
+    """Return how many of the answer's columns the first of two parts gets: at least one each."""
+    return min(max(1, round(width * first / (first + second))), width - 1)
