@@ -14,12 +14,13 @@ import json
 import os
 import shutil
 import signal
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -205,8 +206,17 @@ _verifier: Verifier | None = None
 def _start(job: Tugas) -> None:
     global _verifier
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends the work cleanly
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     pa.set_cpu_count(1)
     _verifier = job.verifier()
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent was killed: the pool would wait for ever for its next part."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _part(job: Tugas, unit: _Unit) -> int:
@@ -318,7 +328,7 @@ class _Answer:
 
     def __init__(self, job: Tugas) -> None:
         self._job, self._next = job, 0
-        self._scratch = job.out.with_name(f".{job.out.name}.{os.getpid()}")
+        self._scratch = job.parts / f"answer.{os.getpid()}"  # goes with the parts if we are killed
         self._writer: Any = None
         self._summary = Ringkasan()
 

@@ -8,7 +8,7 @@ until `prune` takes it away.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -176,6 +176,14 @@ class JobBook:
         if row is None:
             raise NotFoundError("no such job")
         return _job(row)
+
+    def ended(self, starts: Set[str]) -> set[str]:
+        """Tell which of these beginnings of ids are those of jobs that have ended."""
+        asked = sa.or_(*(jobs.c.id.startswith(start, autoescape=True) for start in starts))
+        query = sa.select(jobs.c.id).where(asked, jobs.c.state.not_in(OPEN))
+        with self._db.read() as connection:
+            found = list(connection.scalars(query)) if starts else []
+        return {start for start in starts if any(one.startswith(start) for one in found)}
 
     def results(self, job_id: str) -> bytes | None:
         """Return the answer as it was kept, or None."""

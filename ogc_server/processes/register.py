@@ -7,6 +7,8 @@ of five by itself, so that no small count can be told from the others.
 
 from __future__ import annotations
 
+import re
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +22,7 @@ from analysis.verify_register import Ringkasan, Tugas, verify_register
 from catalog.codes import parse
 from catalog.errors import CancelledRunError
 from catalog.model import Scheme
+from catalog.store import Catalog
 from ogc_server.errors import ParameterError
 from ogc_server.processes.desk import Bench
 
@@ -27,6 +30,9 @@ ROUNDING = 5
 _ANSWERS = "hasil"
 _CSV_ROW = 60
 """Bytes of a line, to guess how far the work is."""
+_ID = 12
+"""So much of a job's id names its answer."""
+_PARTS = re.compile(rf"\.([0-9a-f]{{{_ID}}})\.(?:csv|parquet)\.parts$")
 type Column = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -66,13 +72,29 @@ def verified(
     answers = path.parent / _ANSWERS
     answers.mkdir(mode=0o700, exist_ok=True)
     # the job's id makes the name, so that a job that is started again goes on with its own parts
-    out = answers / f"{path.stem}.{bench.job[:12]}{path.suffix}"
+    out = answers / f"{path.stem}.{bench.job[:_ID]}{path.suffix}"
     columns = Kolom(asked.lon, asked.lat, asked.kode, tuple(asked.simpan))
     task = Tugas(path, out, folder, columns, skema, vintage, toleransi_m, rules, workers=1)
     summary = verify_register(task, progress=partial(_told, bench, _rows(path)))
     if summary is None:
         raise CancelledRunError("stopped")
     return rounded(summary, skema or own)
+
+
+def clear_parts(catalog: Catalog, folder: str) -> None:
+    """Throw away the unfinished parts of jobs that have ended otherwise: dismissed, failed, reaped.
+
+    Parts of jobs that this catalog does not know may be those of another deployment, and stay.
+    """
+    found = {path: match[1] for path in _parts(folder) if (match := _PARTS.search(path.name))}
+    ended = catalog.jobs.ended(set(found.values())) if found else set()
+    for path, start in found.items():
+        if start in ended:
+            shutil.rmtree(path, ignore_errors=True)  # what a dying worker still writes goes the next time
+
+
+def _parts(folder: str) -> list[Path]:
+    return list((Path(folder) / _ANSWERS).glob("*.parts")) if folder else []
 
 
 def rounded(summary: Ringkasan, skema: Scheme) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from catalog.settings import Settings
 from catalog.store import Catalog
 from ogc_server.processes.handing import handed
 from ogc_server.processes.papers import Papers
+from ogc_server.processes.register import clear_parts
 
 LOGGER = logging.getLogger(__name__)
 _PAUSE = 0.25
@@ -92,6 +93,7 @@ class Runner:
         _kill(child)
         self._papers.drop(job_id)
         del self._children[job_id]
+        self._clear_parts()
 
     def _tidy(self) -> None:
         self._catalog.jobs.reap()
@@ -101,6 +103,10 @@ class Runner:
             with suppress(NotFoundError):
                 if self._catalog.jobs.get(job_id).state not in OPEN:
                     self._papers.drop(job_id)
+        self._clear_parts()
+
+    def _clear_parts(self) -> None:
+        clear_parts(self._catalog, self._settings.processes.registers)
 
     def _begin(self) -> None:
         lease = self._settings.processes.lease_seconds
