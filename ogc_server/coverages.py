@@ -155,9 +155,16 @@ def nodata(info: VersionInfo) -> float | None:
     return None if value is None else float(value)
 
 
-def place_headers(crs: Crs, grid: Grid) -> dict[str, str]:
-    """Return Content-Crs and Content-Bbox, the latter in the axis order of the CRS."""
-    west, south, east, north = grid.bounds
+def place_headers(crs: Crs, *grids: Grid) -> dict[str, str]:
+    """Return Content-Crs and Content-Bbox, the latter in the axis order of the CRS.
+
+    Of grids side by side across the antimeridian the west is greater than the east, and so it is of a
+    grid in degrees that goes on beyond 180.
+    """
+    west, south, _, north = grids[0].bounds
+    east = grids[-1].bounds[2]
+    if crs.geographic and east > 180 + 1e-9 and west < 180:
+        east -= 360
     box = (south, west, north, east) if crs.swapped else (west, south, east, north)
     headers = {"Content-Bbox": ",".join(f"{one:.10g}" for one in box)}
     if crs.uri:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from catalog.errors import QueryError
 from catalog.messages import text
 from layers.raster_grid import Box, Grid, over
@@ -21,7 +23,7 @@ from ogc_server.coverages import place_headers
 from ogc_server.crs import CRS84, Crs, supported
 from ogc_server.links import OGC_REL, link
 from ogc_server.maps_frame import frame, size
-from ogc_server.maps_ground import ground, paint
+from ogc_server.maps_ground import beyond, ground, paint
 from ogc_server.negotiation import JSON, JSON_OFFER, Offer
 from ogc_server.raster_layer import RasterLayer, open_layer
 from ogc_server.raster_picture import empty_png, legend_png
@@ -46,18 +48,23 @@ def map_picture(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     style = style_of(layer)
     tag = layer.tag(ask, style)
     crs = layer.pick(ask.values.get("crs"), "crs", layer.crs)
-    grid = frame(layer, ask.values, crs)
+    grids = frame(layer, ask.values, crs)
     ask.check(tag, layer.cache)
-    body = _draw(layer, style, grid, crs, ask)
-    headers = place_headers(crs, grid) | raster_time.headers(layer)
+    body = _draw(layer, style, grids, crs, ask)
+    headers = place_headers(crs, *grids) | raster_time.headers(layer)
     return Answer(body, ask.chosen.media, tag=tag, cache=layer.cache, headers=headers)
 
 
-def _draw(layer: RasterLayer, style: Style, grid: Grid, crs: Crs, ask: Ask) -> bytes:
-    """Return the picture in the form asked for."""
+def _draw(layer: RasterLayer, style: Style, grids: tuple[Grid, ...], crs: Crs, ask: Ask) -> bytes:
+    """Return the picture of grids side by side in the form asked for."""
+    parts = []
     with layer.reading():
-        values = read_grid(layer.service.rasters(), layer.info, [style.band.index], grid)[0]
-    return paint(style.indexes(values), style, grid, crs, ground(ask.values), ask.chosen.name)
+        for grid in grids:
+            values = read_grid(layer.service.rasters(), layer.info, [style.band.index], grid)[0]
+            parts.append(style.indexes(values))
+    indexes = parts[0] if len(parts) == 1 else np.hstack(parts)
+    void = beyond(grids[0], crs) if len(grids) == 1 else None
+    return paint(indexes, style, void, ground(ask.values), ask.chosen.name)
 
 
 def map_legend(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
@@ -91,7 +98,7 @@ def map_tile(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
         plain = not ask.values.keys() & {"width", "height", "scale-denominator", "transparent", "bgcolor",
                                          "void-transparent", "void-color"}  # fmt: skip
         empty = plain and not _touches(layer, crs, box)
-        body = empty_png(TILE, TILE) if empty else _draw(layer, style, grid, crs, ask)
+        body = empty_png(TILE, TILE) if empty else _draw(layer, style, (grid,), crs, ask)
         service.map_tiles.put(tag, body)
     headers = {"Content-Crs": f"<{crs.uri}>"} | raster_time.headers(layer)
     return Answer(body, PNG, tag=tag, cache=layer.cache, headers=headers)

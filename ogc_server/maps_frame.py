@@ -29,28 +29,43 @@ MOST_PIXELS = 16_000_000
 PIXEL = 0.28
 """Millimetres of a pixel where the client does not say (20-058, `mm-per-pixel-definition` C)."""
 _STEP = 1e-3
+_WORLD = "EPSG:3857"
+"""The projection we offer whose x goes round the earth."""
 _SQUARE = 0.01
 """A projection that is true in angles to within this part gets square pixels: Web Mercator is so on a
 sphere, and by up to 0.7 % not so on the ellipsoid."""
 
 
-def frame(layer: RasterLayer, values: Mapping[str, Any], crs: Crs) -> Grid:
-    """Return the grid of pixels of a map in `crs`."""
+def frame(layer: RasterLayer, values: Mapping[str, Any], crs: Crs) -> tuple[Grid, ...]:
+    """Return the grid of pixels of a map in `crs`: two, side by side, across the antimeridian."""
     asked = region(layer, values)
     if "center" in values:
         if asked is not None:
             raise ParameterError("query.regions", "center", value=asked.where)
-        return _around(layer, values, crs)
+        return (_around(layer, values, crs),)
     if asked is None:
         if "scale-denominator" in values and ("width" in values or "height" in values):
-            return _around(layer, values, crs)
+            return (_around(layer, values, crs),)
         box = layer.extent(crs, "crs")
-    elif len(asked.boxes) > 1:
+        return (over(crs.code, box, *size(box, crs, values)),)
+    parts = [
+        one if asked.crs.code == crs.code else moved(one, asked.crs, crs, asked.where) for one in asked.boxes
+    ]
+    if len(parts) == 1:
+        return (over(crs.code, parts[0], *size(parts[0], crs, values)),)
+    if not crs.geographic and crs.code != _WORLD:
         raise ParameterError("query.antimeridian", asked.where)
-    else:
-        (box,) = asked.boxes
-        box = box if asked.crs.code == crs.code else moved(box, asked.crs, crs, asked.where)
-    return over(crs.code, box, *size(box, crs, values))
+    return _side_by_side(parts, crs, values)
+
+
+def _side_by_side(parts: list[Box], crs: Crs, values: Mapping[str, Any]) -> tuple[Grid, ...]:
+    """Return the grids west and east of the antimeridian, in columns by their share of the width."""
+    first, second = parts
+    across = second[2] - second[0]
+    width, height = size((first[0], first[1], first[2] + across, first[3]), crs, values)
+    share = round(width * (first[2] - first[0]) / (first[2] - first[0] + across))
+    share = min(max(1, share), max(1, width - 1))
+    return over(crs.code, first, share, height), over(crs.code, second, max(1, width - share), height)
 
 
 def size(box: Box, crs: Crs, values: Mapping[str, Any]) -> tuple[int, int]:

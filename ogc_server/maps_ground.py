@@ -50,11 +50,11 @@ def ground(values: Mapping[str, Any]) -> Ground:
     return Ground(shown, clear, values.get("void-color") or shown, values.get("void-transparent", clear))
 
 
-def paint(
-    indexes: npt.NDArray[np.uint8], style: Style, grid: Grid, crs: Crs, look: Ground, form: str
-) -> bytes:
-    """Return the picture of palette indexes as `png` or `jpeg`."""
-    void = beyond(grid, crs) if look.two or (form == "jpeg" and look.void != look.colour) else None
+def paint(indexes: npt.NDArray[np.uint8], style: Style, void: Mask | None, look: Ground, form: str) -> bytes:
+    """Return the picture of palette indexes as `png` or `jpeg`; in the void no data is shown."""
+    two = look.void != look.colour if form == "jpeg" else look.two
+    if void is not None and not two:
+        indexes, void = np.where(void, 0, indexes).astype(np.uint8), None
     if void is None:
         if form == "jpeg":
             return jpeg(indexes, style, look.colour)

@@ -12,11 +12,23 @@ from typing import Any
 
 from catalog.messages import text
 from catalog.settings import Settings
+from ogc_server.coverages import MOST_JSON, MOST_TIFF
+from ogc_server.maps_frame import MOST_PIXELS, MOST_SIDE
 from ogc_server.negotiation import PROBLEM
 from ogc_server.parameters import Param
 from ogc_server.route import Route
 
 VERSION = "1.0.0"
+_ENDINGS = {
+    "landing": "getLandingPage", "conformance": "getConformance", "api": "getAPI",
+    "collections": "getCollectionsList", "collection": "getCollection",
+    "tiling-schemes": "getTileMatrixSetsList", "tiling-scheme": "getTileMatrixSet",
+    "tilesets": ".collection.vector.getTileSetsList", "tileset": ".collection.vector.getTileSet",
+    "tile": ".collection.vector.getTile",
+    "map": ".collection.getMap", "map-tilesets": ".collection.map.getTileSetsList",
+    "map-tileset": ".collection.map.getTileSet", "map-tile": ".collection.map.getTile",
+}  # fmt: skip
+"""How the names of operations end, by the route's summary."""
 _TAGS = {"records": "Katalog", "record": "Katalog", "health": "Server"} | dict.fromkeys(
     ("processes", "process", "about", "execution", "jobs", "job", "results"), "Proses"
 )
@@ -37,6 +49,10 @@ def definition(settings: Settings, routes: Sequence[Route], base: str, lang: str
         "description": text("openapi.description", lang),
         "version": VERSION,
         "contact": {key: value for key, value in contact.items() if value},
+        "x-OGC-limits": {
+            "maps": {"maxWidth": MOST_SIDE, "maxHeight": MOST_SIDE, "maxPixels": MOST_PIXELS},
+            "coverages": {"maxValues": {"image/tiff": MOST_TIFF, "application/prs.coverage+json": MOST_JSON}},
+        },
     }
     return {
         "openapi": "3.0.3",
@@ -59,9 +75,8 @@ def _path(route: Route, settings: Settings, parameters: dict[str, Any], lang: st
     summary = text(f"api.{route.summary}", lang)
     path: dict[str, Any] = {}
     for method in route.methods:
-        name = "_".join([method.lower(), *(re.sub(r"\W", "", part) for part in route.pattern)])
         path[method.lower()] = {
-            "operationId": name if route.pattern else "get_landing",
+            "operationId": _operation_id(route, method),
             "summary": summary,
             "tags": [_TAGS.get(route.summary, "Data")],
             "parameters": refs,
@@ -74,6 +89,15 @@ def _path(route: Route, settings: Settings, parameters: dict[str, Any], lang: st
             content["application/x-www-form-urlencoded"] = {"schema": {"type": "object"}}
         path["post"]["requestBody"] = {"required": True, "content": content}
     return path
+
+
+def _operation_id(route: Route, method: str) -> str:
+    """Return a name of the operation that ends as OGC API Tiles (20-057, table 11) and Maps (20-058) say."""
+    name = "_".join([method.lower(), *(re.sub(r"\W", "", part) for part in route.pattern)])
+    ending = _ENDINGS.get(route.summary)
+    if ending is None or method != "GET":
+        return name
+    return name + ending if ending.startswith(".") else ending
 
 
 def _executes(route: Route) -> bool:

@@ -12,8 +12,8 @@ from typing import Any
 
 from layers.raster_grid import Box
 from ogc_server.crs import CRS84, Crs
-from ogc_server.errors import ParameterError
-from ogc_server.raster_layer import RasterLayer
+from ogc_server.errors import OutsideError, ParameterError
+from ogc_server.raster_layer import RasterLayer, shown
 from ogc_server.raster_subset import Subset, fits
 
 
@@ -52,5 +52,18 @@ def _subset_boxes(layer: RasterLayer, asked: Subset, crs: Crs) -> list[Box]:
         west if low_x is None else low_x, south if low_y is None else low_y,
         east if high_x is None else high_x, north if high_y is None else high_y,
     )  # fmt: skip
+    if crs.geographic:
+        box = _within(box, (west, south, east, north))
     ordered = (box[1], box[0], box[3], box[2]) if crs.swapped else box
-    return layer.sides(ordered, crs, "subset")
+    found = layer.sides(ordered, crs, "subset")
+    for one in found:
+        layer.clip(one, crs, "subset")  # 404 beside the raster
+    return found
+
+
+def _within(box: Box, extent: Box) -> Box:
+    """Return the part of a box in degrees that is on the earth; OutsideError when none is."""
+    west, south, east, north = box
+    if south > 90 or north < -90 or min(west, east) > 180 or max(west, east) < -180:
+        raise OutsideError("query.beside", "subset", value=shown(extent))
+    return max(west, -180.0), max(south, -90.0), min(east, 180.0), min(north, 90.0)
