@@ -8,16 +8,30 @@ from catalog.errors import QueryError, SatuDataError
 from catalog.messages import text
 
 
-class ParameterError(QueryError):
-    """A query parameter, header or body that is malformed; `key` names the sentence for people."""
+class SpokenError(SatuDataError):
+    """An error whose detail is a sentence of the message catalogue, in the language of who asks.
 
-    def __init__(self, key: str, where: str, **params: Any) -> None:
-        self.key = key
-        super().__init__(text(key, "en", **params), where=where, **params)
+    `key` names the sentence and `params` fill it; `uri` is the type of the problem where a standard
+    fixes one.
+    """
+
+    key: str = ""
+    uri: ClassVar[str] = ""
+
+    def __init__(self, key: str = "", where: str = "", **params: Any) -> None:
+        self.key = key or self.key
+        super().__init__(text(self.key, "en", **params), where=where, **params)
 
     def detail_in(self, lang: str) -> str:
-        """Say in `lang` what is wrong with the parameter."""
+        """Say in `lang` what is wrong."""
         return text(self.key, lang, **self.params)
+
+
+class ParameterError(SpokenError, QueryError):
+    """A query parameter, header, input or body that is malformed; `where` names it."""
+
+    def __init__(self, key: str, where: str, **params: Any) -> None:
+        super().__init__(key, where, **params)
 
 
 class NotAcceptableError(SatuDataError):

@@ -11,7 +11,7 @@ from catalog.messages import text
 from ogc_server import pages
 from ogc_server.answer import NEVER, Answer, to_json
 from ogc_server.ask import Ask
-from ogc_server.errors import MethodError, NotAcceptableError
+from ogc_server.errors import MethodError, NotAcceptableError, SpokenError
 from ogc_server.negotiation import HTML_OFFER, JSON_OFFER, PROBLEM, choose
 
 LOGGER = logging.getLogger(__name__)
@@ -31,15 +31,15 @@ def problem(error: Exception, ask: Ask) -> Answer:
             text("error.internal.hint", ask.lang),
         )
         return _answer(doc, ask)
-    detail = error.detail_in(ask.lang) if hasattr(error, "detail_in") else error.detail
+    detail = error.detail_in(ask.lang) if isinstance(error, SpokenError) else error.detail
     status = error.http_status
     title = text(f"error.{error.code}", ask.lang)
     if status >= 500:
         LOGGER.error("request %s: %s", ask.request_id, error, exc_info=error.__cause__ or error)
         detail = ""  # may hold paths and SQL; the log has it under the request id
     doc = _doc(error.code, status, ask, title, detail, error.where, error.hint(ask.lang))
-    if uri := getattr(error, "uri", ""):  # OGC API - Processes names the types of some errors
-        doc["type"] = uri
+    if isinstance(error, SpokenError) and error.uri:  # OGC API - Processes names the types of some errors
+        doc["type"] = error.uri
     answer = _answer(doc, ask)
     if isinstance(error, MethodError):
         answer.headers["Allow"] = error.params["allow"]

@@ -16,7 +16,7 @@ from catalog.listing import Listed, listing
 from catalog.messages import text
 from catalog.model import Kind, VersionInfo
 from catalog.store import Catalog
-from ogc_server.errors import LayerBrokenError
+from ogc_server.errors import LayerBrokenError, SpokenError
 from ogc_server.policy import ANYONE, Caller, may_see
 
 LOGGER = logging.getLogger(__name__)
@@ -150,17 +150,8 @@ class Snapshot:
         return body
 
 
-class MissingError(NotFoundError):
-    """A 404 whose sentence is in both languages."""
-
-    def __init__(self, what: str, value: object) -> None:
-        self.what = what
-        self.value = str(value)[:120]
-        super().__init__(text(f"missing.{what}", "en", value=self.value))
-
-    def detail_in(self, lang: str) -> str:
-        """Say in `lang` what is not there."""
-        return text(f"missing.{self.what}", lang, value=self.value)
+class MissingError(SpokenError, NotFoundError):
+    """A collection, version, feature, record or route that is not there."""
 
     def hint(self, lang: str = "id") -> str:
         """Say where to look."""
@@ -169,4 +160,4 @@ class MissingError(NotFoundError):
 
 def missing(what: str, value: object) -> MissingError:
     """Return the error for a collection, version, feature, record or route that is not there."""
-    return MissingError(what, value)
+    return MissingError(f"missing.{what}", value=str(value)[:120])

@@ -1,57 +1,43 @@
-"""What can go wrong at this door; some errors have a type that OGC API - Processes fixes."""
+"""What only processes and jobs can fail with; OGC API - Processes fixes the type of some."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 from catalog.errors import GoneError, NotFoundError, SatuDataError
-from catalog.messages import text
+from ogc_server.errors import NotReadyError, SpokenError
 
 _TYPE = "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/"
 
 
-class NamedError(NotFoundError):
-    """A 404 whose sentence is in both languages."""
-
-    key: ClassVar[str] = ""
-    uri: ClassVar[str] = ""
-
-    def __init__(self) -> None:
-        super().__init__(text(self.key, "en"))
-
-    def detail_in(self, lang: str) -> str:
-        """Say in `lang` what is not there."""
-        return text(self.key, lang)
-
-
-class NoSuchProcessError(NamedError):
+class NoSuchProcessError(SpokenError, NotFoundError):
     """There is no process of this id."""
 
     key = "process.error.no-process"
     uri = _TYPE + "no-such-process"
 
 
-class NoPageError(NamedError):
+class NoPageError(SpokenError, NotFoundError):
     """Nothing more is written about this process."""
 
     key = "process.error.no-page"
 
 
-class NoSuchJobError(NamedError):
+class NoSuchJobError(SpokenError, NotFoundError):
     """There is no job of this id."""
 
     key = "process.error.no-job"
     uri = _TYPE + "no-such-job"
 
 
-class ResultNotReadyError(NamedError):
+class ResultNotReadyError(SpokenError, NotFoundError):
     """The job has not ended yet."""
 
     key = "process.error.not-ready"
     uri = _TYPE + "result-not-ready"
 
 
-class DismissedError(NamedError, GoneError):
+class DismissedError(SpokenError, GoneError):
     """The job was dismissed, and its answer with it."""
 
     key = "process.error.dismissed"
@@ -64,11 +50,10 @@ class NotConfiguredError(SatuDataError):
     http_status: ClassVar[int] = 503
 
 
-class NotReadyError(SatuDataError):
+class IndexNotReadyError(NotReadyError):
     """The index of a layer is being made for the first time; the answer says when to come again."""
 
     code: ClassVar[str] = "process-not-ready"
-    http_status: ClassVar[int] = 503
 
 
 class ProcessFailedError(SatuDataError):

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from ogc_server.processes.errors import NotReadyError
+from ogc_server.processes.errors import IndexNotReadyError
 
 type Key = tuple[str, int]
 """Layer and version."""
@@ -30,7 +30,7 @@ class Held:
     def get(self, key: Key, make: Callable[[], Any]) -> Any:
         """Return the value of this version, or of the one before it while this one is being made.
 
-        Raises what making it raised, and NotReadyError when there is none yet.
+        Raises what making it raised, and IndexNotReadyError when there is none yet.
         """
         if self._wait is None:
             self.renew(key, make)
@@ -41,7 +41,7 @@ class Held:
         if self._broken is not None and self._failed(key):
             raise self._broken[1]
         if made is None:
-            raise NotReadyError(f"{key[0]} version {key[1]} is being indexed")
+            raise IndexNotReadyError(f"{key[0]} version {key[1]} is being indexed")
         return made[1]
 
     def renew(self, key: Key, make: Callable[[], Any]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from catalog.errors import QueryError
 from layers.contract import FeatureBatch
 from ogc_server.processes import desk
-from ogc_server.processes.errors import NotReadyError
+from ogc_server.processes.errors import IndexNotReadyError
 from ogc_server.processes.held import Held
 from tests.ogc_server.conftest import running
 from tests.ogc_server.test_processes import BOUNDARIES, LAYERS, answer, fill, inside
@@ -42,7 +42,7 @@ def test_the_old_serves_while_the_new_is_made() -> None:
 
 def test_the_first_is_waited_for_but_not_for_ever() -> None:
     held = Held(0.05)
-    with pytest.raises(NotReadyError):
+    with pytest.raises(IndexNotReadyError):
         held.get(("batas", 1), lambda: "never made here")
     other = Held(10)
     threading.Timer(0.1, other.renew, (("batas", 1), lambda: "made")).start()
@@ -52,7 +52,7 @@ def test_the_first_is_waited_for_but_not_for_ever() -> None:
 def test_another_layer_is_no_answer() -> None:
     held = Held(0.05)
     held.renew(("batas", 1), lambda: "batas")
-    with pytest.raises(NotReadyError):
+    with pytest.raises(IndexNotReadyError):
         held.get(("lain", 1), lambda: "never made here")
 
 
