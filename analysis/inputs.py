@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from analysis.nearest import Fasilitas
 from analysis.verify import Moves, Rujukan
 from catalog.codes import LEVELS, parse
 from catalog.errors import NotFoundError, QueryError, RecordError
-from catalog.model import FieldType, Scheme
+from catalog.model import FieldDef, FieldType, Scheme
 from catalog.region_model import CrosswalkRow
 from catalog.regions import RegionBook
 from layers.contract import LayerReader
@@ -28,6 +29,10 @@ from layers.contract import LayerReader
 _CODES = ("KDEPUM", "kode_desa", "kode", "kode_kemendagri", "bps_kode")
 _NAMES = ("WADMKD", "NAMOBJ", "nama", "nama_desa", "bps_nama")
 _NUMBERS = {FieldType.INTEGER, FieldType.REAL}
+_NO_COUNT = re.compile(
+    r"(?i)^(tahun|year)$|(^|_)(persen\w*|percent\w*|pct|rata|ratarata|rerata|rasio|ratio|indeks|index"
+    r"|bagian|proporsi|kepadatan|density)(_|$)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +159,11 @@ def facilities_of(reader: LayerReader, *, jenis: str = "jenis", nama: str = "nam
 
 
 def aggregates_of(reader: LayerReader, *, code: str = "", counts: Sequence[str] = ()) -> Aggregates:
-    """Read published counts per desa; `counts` empty takes all columns of numbers but the year.
+    """Read published counts per desa; `counts` empty takes all columns of numbers that are counts.
 
-    Rows of one desa are summed. Counts that were withheld (empty) are unknown, not zero: they are
-    left out of the desa's counts.
+    Percentages, averages, indices and years are none: added up over desa, or taken in part, they would
+    mean nothing. Rows of one desa are summed. Counts that were withheld (empty) are unknown, not zero:
+    they are left out of the desa's counts.
     """
     schema = reader.info.schema
     if schema is None:
@@ -165,10 +171,7 @@ def aggregates_of(reader: LayerReader, *, code: str = "", counts: Sequence[str] 
     declared = schema.region_code
     column = code or (declared.field if declared else _pick(schema.names(), _CODES))
     scheme = declared.scheme if declared else "kemendagri"
-    numbers = [
-        f.name for f in schema.fields if f.type in _NUMBERS and f.name.lower() not in {"tahun", "year"}
-    ]
-    chosen = list(counts) or numbers
+    chosen = list(counts) or [field.name for field in schema.fields if is_count(field)]
     for name in chosen:
         if name not in schema.names():
             raise QueryError(
@@ -185,6 +188,11 @@ def aggregates_of(reader: LayerReader, *, code: str = "", counts: Sequence[str] 
                 if row[name] is not None:
                     total[desa][name] = total[desa].get(name, 0.0) + float(row[name])
     return dict(total)
+
+
+def is_count(field: FieldDef) -> bool:
+    """Tell whether a column holds what can be added up, by its type, name and unit."""
+    return field.type in _NUMBERS and "%" not in field.unit and not _NO_COUNT.search(field.name)
 
 
 def hazards_of(geojson: Mapping[str, Any], *, kelas: str = "kelas") -> list[Bahaya]:
