@@ -19,7 +19,7 @@ import numpy as np
 import rasterio
 from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
-from rasterio.enums import Resampling
+from rasterio.enums import MaskFlags, Resampling
 from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
@@ -28,11 +28,17 @@ from catalog.errors import ProtocolError
 from catalog.model import VersionInfo
 from layers.crs import crs_of, transform_bounds
 from layers.raster import open_raster
-from layers.raster_grid import Box, Cells, Grid
+from layers.raster_grid import Box, Cells, Grid, grid_of
+from layers.raster_warp import Below, below
 
 type Values = Any
 """A masked array (bands, rows, columns); cells without data are masked."""
 type Key = tuple[str, int, int]
+
+_AT_ONCE = 1_000_000
+"""Cells of an answer that are looked up at once: a large picture takes little memory beside itself."""
+_MOST_TO_PICK_FROM = 16_000_000
+"""Cells of a window that is read to pick from. Only an answer far narrower than high needs more."""
 
 
 @dataclass(slots=True)
@@ -162,11 +168,56 @@ def read_cells(source: Any, bands: Sequence[int], cells: Cells, width: int, heig
 
 def read_grid(pool: RasterPool, info: VersionInfo, bands: Sequence[int], grid: Grid) -> Values:
     """Read the values at the middle of each cell of any grid, in any CRS; masked beside the raster."""
+    whole = grid_of(info)
+    if whole is None:
+        return _warped(pool, info, bands, grid)
+    inside = _seen(grid, whole.crs)
+    if inside is None or whole.cells(inside) is None:
+        return _nothing(bands, grid, info.extra["dtype"])
+    with pool.lease(info, _level(info.extra.get("overviews") or (), inside, whole, grid)) as source:
+        coarse = whole.sized(source.width, source.height)
+        parts: list[Values] = []
+        for top in range(0, grid.height, rows := max(1, _AT_ONCE // grid.width)):
+            strip = grid.part(Cells(0, top, grid.width, min(rows, grid.height - top)))
+            values = _pick(source, bands, below(strip, coarse), strip)
+            if values is None:
+                return _warp(source, bands, grid, CRS.from_wkt(crs_of(grid.crs).to_wkt()))
+            parts.append(values)
+    return parts[0] if len(parts) == 1 else np.ma.concatenate(parts, axis=1)
+
+
+def _nothing(bands: Sequence[int], grid: Grid, dtype: str) -> Values:
+    return np.ma.masked_all((len(bands), grid.height, grid.width), dtype=dtype)
+
+
+def _pick(source: Any, bands: Sequence[int], cells: Below, grid: Grid) -> Values | None:
+    """Read the window that holds the cells, and return theirs; None when it is out of proportion."""
+    window = cells.window(source.width, source.height)
+    if window is None:
+        return _nothing(bands, grid, source.dtypes[0])
+    if window.width * window.height > _MOST_TO_PICK_FROM:
+        return None
+    place = Window(window.column, window.row, window.width, window.height)
+    values, beside = cells.pick(source.read(list(bands), window=place), window)
+    flags = source.mask_flag_enums[bands[0] - 1]
+    if MaskFlags.per_dataset in flags or MaskFlags.alpha in flags:
+        said, _ = cells.pick(source.read_masks(list(bands), window=place), window)
+        beside = beside | (said == 0)
+    elif source.nodata is not None and not math.isnan(source.nodata):
+        beside = beside | (values == np.asarray(source.nodata).astype(values.dtype))
+    if values.dtype.kind == "f":
+        beside = beside | ~np.isfinite(values)
+    return np.ma.array(values, mask=np.broadcast_to(beside, values.shape))
+
+
+def _warped(pool: RasterPool, info: VersionInfo, bands: Sequence[int], grid: Grid) -> Values:
+    """Read a raster that is not stored north-up."""
+    code = CRS.from_wkt(crs_of(grid.crs).to_wkt())
     with pool.lease(info) as source:
-        code, whole = CRS.from_wkt(crs_of(grid.crs).to_wkt()), dataset_grid(source, "")
-        inside = _seen(grid, source)
+        whole = dataset_grid(source, source.crs.to_wkt())
+        inside = _seen(grid, whole.crs)
         if inside is None or whole.cells(inside) is None:
-            return np.ma.masked_all((len(bands), grid.height, grid.width), dtype=source.dtypes[0])
+            return _nothing(bands, grid, source.dtypes[0])
         level = _level(source.overviews(1), inside, whole, grid)
         if level < 0:
             return _warp(source, bands, grid, code)
@@ -174,10 +225,10 @@ def read_grid(pool: RasterPool, info: VersionInfo, bands: Sequence[int], grid: G
         return _warp(source, bands, grid, code)
 
 
-def _seen(grid: Grid, source: Any) -> Box | None:
-    """Return the grid's area in the source's CRS; None where that CRS knows no such place."""
+def _seen(grid: Grid, code: str) -> Box | None:
+    """Return the grid's area in the raster's CRS; None where that CRS knows no such place."""
     try:
-        box = transform_bounds(grid.bounds, grid.crs, source.crs.to_wkt())
+        box = transform_bounds(grid.bounds, grid.crs, code)
     except ProjError:
         return None
     return box if all(map(math.isfinite, box)) and box[0] < box[2] and box[1] < box[3] else None

@@ -30,7 +30,7 @@ from ogc_server.service import Service
 from ogc_server.snapshot import Snapshot
 from ogc_server.spatial import boxes
 
-REVISION = 1
+REVISION = 2
 """Raised when the same question gets other bytes than before; part of every validator."""
 
 

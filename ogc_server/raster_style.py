@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -38,6 +39,7 @@ _TRAFFIC = ("#1a9850", "#fee08b", "#d73027")
 _LEVELS = ("rendah", "sedang", "tinggi")
 _STEPS = 10
 _SHADES = 254
+_FEW = 16
 _AT_ONCE = 1_000_000
 """Values turned into colours at once: a large picture must not take its size in memory eight times."""
 
@@ -106,16 +108,37 @@ class Style:
         return np.concatenate(parts)
 
     def _indexes(self, values: Values) -> npt.NDArray[np.uint8]:
-        data = values.filled(0).astype(np.float64)
-        if self.kind == "classes":
-            found = np.digitize(data, self.bounds, right=True) + 1
-            found[found >= len(self.palette)] = 0  # above the last class
+        data, mask = np.ma.getdata(values), np.ma.getmaskarray(values)
+        if data.dtype.itemsize == 1:  # fewer values than pixels: colour each value once
+            low = int(np.iinfo(data.dtype).min)
+            each = self._colours(np.arange(low, low + 256, dtype=np.float64))
+            found = each.take(data.astype(np.intp) - low)
         else:
-            low, high = self.bounds
-            part = np.clip((data - low) / (high - low), 0, 1) if high > low else np.zeros_like(data)
-            found = 1 + np.rint(part * (_SHADES - 1)).astype(np.int64)
-        found[np.ma.getmaskarray(values)] = 0
-        return np.asarray(found, dtype=np.uint8)
+            found = self._colours(np.where(mask, 0, data).astype(np.float64))
+        found[mask] = 0
+        return found
+
+    def _colours(self, data: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
+        """Return the palette index of values, all of them valid."""
+        if self.kind == "classes":
+            found = _above(data, self.bounds) + np.uint8(1)
+            found[found >= len(self.palette)] = 0  # above the last class
+            return found
+        low, high = self.bounds
+        if not high > low:
+            return np.ones(data.shape, dtype=np.uint8)
+        part = (data - low) * ((_SHADES - 1) / (high - low))
+        return (np.rint(part.clip(0, _SHADES - 1)) + 1).astype(np.uint8)
+
+
+def _above(data: npt.NDArray[np.float64], bounds: Sequence[float]) -> npt.NDArray[np.uint8]:
+    """Return how many of the (growing) bounds each value is above."""
+    if len(bounds) > _FEW:
+        return np.searchsorted(bounds, data, side="left").astype(np.uint8)
+    found = np.zeros(data.shape, dtype=np.uint8)
+    for bound in bounds:  # a few comparisons cost less than a search
+        found += data > bound
+    return found
 
 
 def style_of(layer: RasterLayer) -> Style:

@@ -1,0 +1,180 @@
+"""Raster map tiles drawn anew: what each costs the server, at low, middle and deep zooms.
+
+    python -m benchmarks.rasters [--land admin_light.gpkg] [--keep DIR] [--tiles 400]
+
+Three synthetic rasters over Java: a hazard index as InaRISK has them (3 seconds of arc, float32, no
+data off the land), the same as a ramp of colours, and classes in metres (UTM, one byte). Every tile is
+asked for once through the whole application in this process, in random order, so that none comes of a
+memory; the first ones read cold files. CPU is the process's own, of all its threads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fiona
+import numpy as np
+import rasterio
+import shapely
+from rasterio.transform import from_origin
+
+from harvesters.sample.hazard import index_over
+from layers.tiles.grid import GRIDS
+from ogc_server.app import create_app
+from tests.ogc_server.rasters import publish
+from tests.ogc_server.world import World, make_settings, open_world
+
+JAVA = (105.0, -9.0, 115.0, -5.8)
+CELL = 1 / 1200
+BANDS = {"low": (4, 7), "middle": (8, 11), "deep": (12, 16)}
+COLLECTIONS = ("bahaya", "suhu", "kelas")
+type Place = tuple[int, int, int]
+
+
+def fill(folder: Path, land: Path | None) -> World:
+    """Publish the rasters, unless the folder holds them already."""
+    made = (folder / "data" / "layers" / "kelas").exists()
+    world = open_world(make_settings(folder))
+    if made:
+        return world
+    shapes = []
+    if land is not None:
+        with fiona.open(land, layer="provinsi") as source:
+            shapes = [shapely.geometry.shape(one["geometry"]) for one in source.filter(bbox=JAVA)]
+    chance = np.random.default_rng(5)
+    index = index_over(chance, JAVA, CELL, shapes)
+    rough = np.clip(index.values + chance.normal(0, 0.02, index.values.shape), 0, 1).round(3)
+    index.values[:] = np.where(index.values < 0, index.values, rough)  # slopes are no smooth noise
+    place = {"crs": "EPSG:4326", "transform": from_origin(JAVA[0], JAVA[3], CELL, CELL), "nodata": -9999}
+    publish(world, "bahaya", index.values, folder, title="Indeks bahaya", **place)
+    publish(world, "suhu", index.values, folder, title="Suhu", **place)
+    classes = (index.values[:, :9000] * 7).clip(0, 7).astype("uint8")
+    utm = {"crs": "EPSG:32748", "transform": from_origin(500_000, 9_350_000, 90, 90), "nodata": 0}
+    publish(world, "kelas", classes, folder, title="Tutupan lahan", **utm)
+    return world
+
+
+def places(world: World, collection: str, zooms: tuple[int, int], count: int) -> list[Place]:
+    """Tiles (zoom, row, column) around random valid cells, each once, in random order."""
+    chance = random.Random(f"{collection}{zooms}")
+    path = next((world.settings.data_dir / "layers" / collection).glob("*.tif"))
+    with rasterio.open(path) as source:
+        small = source.read(1, out_shape=(source.height // 8, source.width // 8), masked=True)
+        rows, columns = np.nonzero(~np.ma.getmaskarray(small))
+        xs, ys = source.transform @ (columns * 8 + 4, rows * 8 + 4)
+        code = source.crs.to_string()
+    from layers.crs import transform_coordinates
+
+    there = transform_coordinates(np.column_stack([xs, ys]), code, "EPSG:3857")
+    grid, found = GRIDS["WebMercatorQuad"], set[Place]()
+    for _ in range(20 * count):
+        zoom = chance.randint(*zooms)
+        x, y = there[chance.randrange(len(there))]
+        side = grid.side(zoom)
+        found.add((zoom, int((grid.top - y) // side), int((x + grid.half) // side)))
+        if len(found) == count:
+            break
+    asked = sorted(found)
+    chance.shuffle(asked)
+    return asked
+
+
+async def ask(app: Any, path: str) -> tuple[int, bytes]:
+    """Ask the application as a server would; return status and body."""
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http",
+        "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "",
+        "headers": [(b"host", b"h"), (b"accept", b"image/*,*/*"), (b"accept-encoding", b"gzip, br")],
+        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
+    }  # fmt: skip
+    status, parts = 0, []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        nonlocal status
+        status = message.get("status", status)
+        parts.append(message.get("body", b""))
+
+    await app(scope, receive, send)
+    return status, b"".join(parts)
+
+
+async def measured(app: Any, collection: str, asked: list[Place]) -> dict[str, Any]:
+    """Ask for each tile once; milliseconds of CPU and wall, and the size of the answers."""
+    cpu, wall, sizes = [], [], []
+    for zoom, row, column in asked:
+        path = f"/collections/{collection}/map/tiles/WebMercatorQuad/{zoom}/{row}/{column}"
+        before, began = time.process_time(), time.perf_counter()
+        status, body = await ask(app, path)
+        wall.append((time.perf_counter() - began) * 1000)
+        cpu.append((time.process_time() - before) * 1000)
+        sizes.append(len(body))
+        if status != 200 or not body.startswith(b"\x89PNG"):
+            raise SystemExit(f"{path}: {status}")
+    return {
+        "tiles": len(asked), "cpu_p50_ms": centile(cpu, 50), "cpu_p99_ms": centile(cpu, 99),
+        "cpu_max_ms": round(max(cpu), 2), "wall_p50_ms": centile(wall, 50), "wall_p99_ms": centile(wall, 99),
+        "tiles_per_cpu_second": round(1000 * len(cpu) / sum(cpu)),
+        "median_bytes": int(statistics.median(sizes)), "largest_bytes": max(sizes),
+    }  # fmt: skip
+
+
+def centile(values: list[float], part: int) -> float:
+    """Return a percentile, rounded."""
+    ordered = sorted(values)
+    return round(ordered[min(len(ordered) - 1, len(ordered) * part // 100)], 2)
+
+
+def rows(world: World, count: int) -> Iterator[tuple[str, str, list[Place]]]:
+    """Yield collection, name of the zooms, and the tiles."""
+    for collection in COLLECTIONS:
+        for name, zooms in BANDS.items():
+            yield collection, name, places(world, collection, zooms, count)
+
+
+async def run(world: World, count: int) -> dict[str, Any]:
+    """Measure all rows in one application."""
+    app: Any = create_app(world.settings, catalog=world.catalog, store=world.store)
+    asked = list(rows(world, count))
+    told: dict[str, Any] = {"load": os.getloadavg()[0]}
+    async with app.router.lifespan_context(app):
+        await ask(app, "/conformance")
+        for collection, name, some in asked:
+            told[f"{collection} {name}"] = await measured(app, collection, some)
+            print(f"{collection} {name}", json.dumps(told[f"{collection} {name}"]), flush=True)
+    told["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return told
+
+
+def main() -> None:
+    """Measure and print JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--land", type=Path, help="GeoPackage with a layer `provinsi`: no data off it")
+    parser.add_argument("--keep", type=Path, help="folder for the rasters, kept for the next run")
+    parser.add_argument("--tiles", type=int, default=400, help="tiles per row of the table")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = given.keep or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        world = fill(folder, given.land)
+        try:
+            print(json.dumps(asyncio.run(run(world, given.tiles)), indent=1))
+        finally:
+            world.close()
+
+
+if __name__ == "__main__":
+    main()
