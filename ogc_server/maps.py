@@ -159,7 +159,7 @@ def _tile_set(layer: RasterLayer, ask: Ask, tms: str, *, brief: bool) -> dict[st
         "crs": grid.crs,
         "links": [
             link(ask.href(here, version), "self", JSON, text("link.self", ask.lang)),
-            link(grid.uri, f"{OGC_REL}tiling-scheme", JSON, tms),
+            link(ask.href(f"/tileMatrixSets/{tms}"), f"{OGC_REL}tiling-scheme", JSON, tms),
             link(template.replace("%7D", "}"), "item", PNG, text("link.map-tiles", ask.lang), templated=True),
         ],
     }  # fmt: skip

@@ -36,7 +36,9 @@ def extend(doc: dict[str, Any], ask: Ask, dataset: Dataset, info: VersionInfo) -
         spatial["storageCrsBbox"] = [list(grid.bounds)]
         spatial["grid"] = _grid(grid)
     if times := interval(dataset):
-        doc.setdefault("extent", {})["temporal"] = {"interval": [times], "trs": GREGORIAN}
+        doc.setdefault("extent", {})["temporal"] = {
+            "interval": [times], "trs": GREGORIAN, "values": ["/".join(one or ".." for one in times)],
+        }  # fmt: skip
     doc["dataType"] = "coverage"
     doc |= described(
         ask, dataset.id, info, {lang: dataset.record.title.get(lang) or dataset.id for lang in LANGS}

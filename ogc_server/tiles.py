@@ -20,7 +20,7 @@ from layers.tiles.plan import FID, LABELS, TilePlan
 from layers.tiles.state import summary
 from ogc_server.answer import PINNED, REVALIDATE, Answer, link_header
 from ogc_server.ask import Ask, segment
-from ogc_server.errors import NotReadyError, ParameterError
+from ogc_server.errors import NotAcceptableError, NotReadyError, ParameterError
 from ogc_server.links import OGC_REL, licence_link, link
 from ogc_server.links import document as document_links
 from ogc_server.negotiation import JSON, JSON_OFFER, Offer, coding
@@ -76,8 +76,10 @@ def tileset(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     dataset, info, plan = _layer(service, snapshot, ask)
     grid = _grid(ask.arguments[1])
     if ask.chosen.name == "tilejson":
-        if grid.id != "WebMercatorQuad":
-            raise ParameterError("query.tilejson-grid", "f")
+        if grid.id != "WebMercatorQuad":  # TileJSON 3.0 names no CRS: clients would draw it as Mercator
+            if "f" in dict(ask.pairs):
+                raise ParameterError("query.tilejson-grid", "f")
+            raise NotAcceptableError(where="Accept", known=JSON)
         return document(ask, tilejson(service, ask, dataset, info, plan), "")
     return document(ask, _metadata(service, ask, dataset, info, plan, grid), "")
 

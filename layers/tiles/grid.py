@@ -23,7 +23,6 @@ EXTENT = 4096
 """Units along the side of a tile."""
 HALF = 20_037_508.342789244
 """Half the Mercator world's width in metres (EPSG:3857)."""
-MAX_ZOOM = 24
 _PIXEL = 0.000_28
 """Metres of the standardised rendering pixel (OGC 17-083r4, 6.1)."""
 _METRES_PER_DEGREE = math.pi * 6_378_137 / 180
@@ -63,7 +62,11 @@ class Grid:
 
     def holds(self, zoom: int, row: int, column: int) -> bool:
         """Tell whether there is such a place in the grid."""
-        return 0 <= zoom <= MAX_ZOOM and 0 <= row < self.rows(zoom) and 0 <= column < self.columns(zoom)
+        return (
+            0 <= zoom <= _LAST_ZOOM[self.id]
+            and 0 <= row < self.rows(zoom)
+            and 0 <= column < self.columns(zoom)
+        )
 
     def bounds(self, zoom: int, row: int, column: int) -> BBox:
         """Return west, south, east, north of a tile in the grid's units."""
@@ -107,13 +110,13 @@ class Grid:
             return zoom, column, row
         return zoom + 1, column, row + (1 << zoom) // 2
 
-    def definition(self, last_zoom: int = MAX_ZOOM) -> dict[str, object]:
-        """Return the tile matrix set as OGC 17-083r4 writes it (JSON, version 2.0)."""
+    def definition(self) -> dict[str, object]:
+        """Return the tile matrix set as OGC 17-083r4, annex D, registers it (JSON, version 2.0)."""
         return {
             "id": self.id, "title": self.id, "uri": self.uri, "crs": self.crs,
-            "orderedAxes": ["Lon", "Lat"] if self.id == "WorldCRS84Quad" else ["E", "N"],
+            "orderedAxes": ["Lon", "Lat"] if self.id == "WorldCRS84Quad" else ["X", "Y"],
             "wellKnownScaleSet": _SCALE_SETS[self.id],
-            "tileMatrices": [self._matrix(zoom) for zoom in range(last_zoom + 1)],
+            "tileMatrices": [self._matrix(zoom) for zoom in range(_LAST_ZOOM[self.id] + 1)],
         }  # fmt: skip
 
     def _matrix(self, zoom: int) -> dict[str, object]:
@@ -131,6 +134,8 @@ _WKSS = "http://www.opengis.net/def/wkss/OGC/1.0/"
 _SCALE_SETS = {
     "WebMercatorQuad": f"{_WKSS}GoogleMapsCompatible", "WorldCRS84Quad": f"{_WKSS}GoogleCRS84Quad",
 }  # fmt: skip
+_LAST_ZOOM = {"WebMercatorQuad": 24, "WorldCRS84Quad": 23}
+"""Last zooms of the registered definitions."""
 _TMS = "http://www.opengis.net/def/tilematrixset/OGC/1.0/"
 
 GRIDS: dict[str, Grid] = {

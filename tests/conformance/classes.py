@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 MAPS, COVERAGES = "ogcapi-maps-1/1.0/conf/", "ogcapi-coverages-1/1.0/conf/"
+EDR, TILES, TMS = "ogcapi-edr-1/1.1/conf/", "ogcapi-tiles-1/1.0/conf/", "tms/2.0/conf/"
 
 ATS: dict[str, tuple[str, ...]] = {
     # OGC API - Maps 1.0 (20-058), annex A.
@@ -59,6 +60,28 @@ ATS: dict[str, tuple[str, ...]] = {
     # Names of the draft of 2023, which clients look for; requirements of its clauses 8 to 10.
     f"{COVERAGES}scaling": ("factor", "axes", "size"),
     f"{COVERAGES}fieldselection": ("properties",),
+    # OGC API - EDR 1.1 (19-086r6), annex A.
+    f"{EDR}core": (
+        "http", "root-op", "root-success", "api-definition", "api-definition-success", "conformance",
+        "conformance-success",
+    ),
+    f"{EDR}covjson": ("definition", "content"),
+    # OGC API - Tiles 1.0 (20-057) and Two Dimensional Tile Matrix Set 2.0 (17-083r4), annexes A.
+    f"{TILES}core": (
+        "tc-op", "tc-success", "tc-error", "tc-tilematrix-definition", "tc-tilerow-definition",
+        "tc-tilecol-definition", "conformance-success",
+    ),
+    f"{TILES}tileset": ("tileset-description", "conformance-success"),
+    f"{TILES}tilesets-list": ("tileset-links", "conformance-success"),
+    f"{TILES}geodata-tilesets": ("desc-links", "operation", "conformance-success"),
+    f"{TILES}mvt": ("content",),
+    f"{TILES}oas30": ("completeness", "operation-id"),
+    f"{TMS}tilematrixset": ("model",),
+    f"{TMS}json-tilematrixset": ("ietf", "media-type", "model", "schema"),
+    f"{TMS}tilematrixsetlimits": ("model",),
+    f"{TMS}json-tilematrixsetlimits": ("ietf", "model", "schema"),
+    f"{TMS}tilesetmetadata": ("model", "identifier"),
+    f"{TMS}json-tilesetmetadata": ("ietf", "media-type", "model", "schema"),
 }  # fmt: skip
 
 HELD: dict[str, set[str]] = {}

@@ -114,14 +114,14 @@ def in_tile(layer: dict[str, Any]) -> list[tuple[str, shapely.Geometry]]:
 
 def test_webmercatorquad_is_the_well_known_one() -> None:
     assert MERCATOR.bounds(0, 0, 0) == (-HALF, -HALF, HALF, HALF)
-    doc = MERCATOR.definition(1)
+    doc = MERCATOR.definition()
     first = doc["tileMatrices"][0]  # type: ignore[index]
     assert first["scaleDenominator"] == pytest.approx(559082264.028717)  # OGC 17-083r4, annex D
     assert first["cellSize"] == pytest.approx(156543.033928041)
 
 
 def test_worldcrs84quad_is_the_well_known_one() -> None:
-    doc = CRS84.definition(1)
+    doc = CRS84.definition()
     first = doc["tileMatrices"][0]  # type: ignore[index]
     assert first["scaleDenominator"] == pytest.approx(279541132.014358)
     assert (first["cellSize"], first["matrixWidth"], first["matrixHeight"]) == (0.703125, 2, 1)
