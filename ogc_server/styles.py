@@ -1,9 +1,9 @@
-"""Styles of a collection: MapLibre, SLD, QML and legend, all of one rule; and tables joined to areas.
+"""Styles of a collection: MapLibre, SLD, QML, QGIS layer and legend, all of one rule; tables joined to areas.
 
 `choropleth` colours the areas of another collection by a column of this one. The colours stand in the
 style itself (a `match` from code to colour, grouped by class), so the areas' tiles stay as they are
-and any MapLibre client draws it without code of its own; `f=values` gives the plain values for those
-who set feature states.
+and any MapLibre client draws it without code of its own; SLD and QML name the codes of each class, too;
+`f=values` gives the plain values for those who set feature states.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from catalog.errors import NotFoundError
 from catalog.messages import text
 from catalog.model import FieldType, LayerSchema, VersionInfo
 from layers.contract import LayerReader
-from layers.style.drawn import Drawn, classify, draw
+from layers.style.drawn import Codes, Drawn, classify, draw
 from layers.style.legend import legend
 from layers.style.maplibre import style as maplibre_style
 from layers.style.qml import qml
 from layers.style.rule import DEFAULT, StyleRule
 from layers.style.sld import sld
 from layers.tiles.plan import FID, family_of, name_column
+from ogc_server import qgis
 from ogc_server.answer import PINNED, REVALIDATE, Answer, digest, to_json
 from ogc_server.ask import Ask, segment
 from ogc_server.errors import ParameterError
@@ -43,10 +44,13 @@ STYLE_OFFERS = (
     Offer("mapbox", MAPBOX, (JSON,)),
     Offer("sld", "application/vnd.ogc.sld+xml;version=1.1", ("application/xml",)),
     Offer("qml", "application/x-qgis-qml", ("text/xml",)),
+    Offer("qlr", qgis.MEDIA),
     Offer("legend", "application/vnd.satudata.legend+json"),
     Offer("values", "application/vnd.satudata.values+json"),
 )
 CHOROPLETH = "choropleth"
+MOST_SLD = 5000
+"""Codes in one SLD: whoever reads it compares each area with each of them."""
 METHODS = ("jenks", "quantile", "equal", "categories")
 PALETTES = ("viridis", "cividis", "ylgnbu", "ylorrd", "okabe-ito")
 _TEXT = {"type": "string"}
@@ -174,10 +178,13 @@ def _written(
         filename = f'attachment; filename="{dataset.id}.qml"'
         body = qml(drawn, name=name, lang=ask.lang)
         return Answer(body, ask.chosen.media, headers={"Content-Disposition": filename})
+    if form == "qlr":
+        body = qgis.layer_definition(ask, dataset, info, qml(drawn, name=name, lang=ask.lang))
+        return Answer(body, ask.chosen.media, headers=qgis.as_file(f"{dataset.id}.qlr"))
     if form == "legend":
         return Answer(to_json(_legend(ask, drawn, name)), ask.chosen.media)
     if form == "values":
-        raise ParameterError("query.f", "f", value=form, known="mapbox, sld, qml, legend")
+        raise ParameterError("query.f", "f", value=form, known="mapbox, sld, qml, qlr, legend")
     made = maplibre_style(
         drawn, _source(service, ask, dataset, info), name=name, glyphs=glyphs(ask),
         metadata={"satudata:legend": _legend(ask, drawn, name)},
@@ -224,8 +231,6 @@ def _title(rule: StyleRule, name: str, ask: Ask) -> str:
 def _choropleth(
     service: Service, snapshot: Snapshot, ask: Ask, dataset: Dataset, info: VersionInfo
 ) -> Answer:
-    if ask.chosen.name in ("sld", "qml"):
-        raise ParameterError("query.style-form", "f")
     areas, shape = _areas(snapshot, ask)
     tag = digest(
         ask.url, ask.base, ask.lang, ask.chosen, info.version, info.checksum, shape.version, shape.checksum,
@@ -239,8 +244,51 @@ def _choropleth(
     if joined is None:
         with service.readers.lease(info) as table, service.readers.lease(shape) as reader:
             joined = _JOINED.put(key, _join(ask, table, reader))
+    if ask.chosen.name in ("sld", "qml", "qlr"):
+        answer = _joined_file(ask, areas, shape, joined)
+        answer.tag, answer.cache = tag, cache
+        return answer
     body = to_json(_joined_document(service, ask, areas, shape, joined))
     return Answer(body, ask.chosen.media, tag=tag, cache=cache)
+
+
+def _joined_file(ask: Ask, areas: Dataset, shape: VersionInfo, joined: Join) -> Answer:
+    """Return the joined style for desktop programs: the codes of each class stand in it."""
+    drawn, form = joined.drawn, ask.chosen.name
+    if joined.key == FID:
+        raise ParameterError("query.style-form", "geometry")
+    codes = Codes(joined.key, _class_numbers(joined))
+    if form == "sld" and len(codes.classes) > MOST_SLD:
+        raise ParameterError("query.style-codes", "f", most=MOST_SLD)
+    name = text("style.choropleth", ask.lang, column=drawn.column)
+    if form == "sld":
+        return Answer(sld(drawn, name=name, lang=ask.lang, codes=codes), ask.chosen.media)
+    body = qml(drawn, name=name, lang=ask.lang, codes=codes)
+    file = f"{areas.id}-{segment(ask.arguments[0])}.{form}"
+    if form == "qlr":
+        body = qgis.layer_definition(ask, areas, shape, body)
+    return Answer(body, ask.chosen.media, headers=qgis.as_file(file))
+
+
+def _class_numbers(joined: Join) -> dict[str, int]:
+    """Return code -> number of its class; codes whose value has no colour are left out."""
+    drawn = joined.drawn
+    numbers: dict[str, int] = {}
+    for code, value in joined.values.items():
+        number = _class_number(drawn, value)
+        if number is not None:
+            numbers[code] = number
+    return numbers
+
+
+def _class_number(drawn: Drawn, value: Any) -> int | None:
+    if drawn.categorical:
+        found = next((n for n, one in enumerate(drawn.classes) if one.value == value), None)
+        return len(drawn.classes) if found is None and drawn.other else found
+    return next(
+        (n for n, one in reversed(list(enumerate(drawn.classes))) if one.low is None or value >= one.low),
+        None,
+    )
 
 
 def _joined_document(

@@ -60,6 +60,22 @@ class Drawn:
         return any(one.value is not None for one in self.classes)
 
 
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """Which class each code of areas belongs to, where the values stand in another table.
+
+    `key` is the areas' column of codes; `classes` has the number of a code's class, len(classes of the
+    style) for a category without a colour of its own.
+    """
+
+    key: str
+    classes: dict[str, int]
+
+    def of(self, number: int) -> list[str]:
+        """Return the codes of a class."""
+        return [code for code, one in self.classes.items() if one == number]
+
+
 def draw(reader: LayerReader, rule: StyleRule) -> Drawn:
     """Work a rule out on a version; QueryError when it does not fit the layer."""
     schema = reader.info.schema or LayerSchema(())

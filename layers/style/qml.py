@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 from lxml import etree
 
-from layers.style.drawn import Drawn
+from layers.style.drawn import Codes, Drawn
 from layers.style.palettes import rgb
 
 _SYMBOL = {"polygon": "fill", "line": "line", "point": "marker", "mixed": "fill"}
 _OPEN_LOW, _OPEN_HIGH = -1e15, 1e15
 
 
-def qml(drawn: Drawn, *, name: str, lang: str) -> bytes:
-    """Return the style as an XML document; a layer of mixed geometries is drawn as its areas are."""
+def qml(drawn: Drawn, *, name: str, lang: str, codes: Codes | None = None) -> bytes:
+    """Return the style as an XML document; a layer of mixed geometries is drawn as its areas are.
+
+    With `codes` the class comes from the area's code, as the values stand in another table.
+    """
     root = etree.Element("qgis", version="3.22", styleCategories="Symbology|Labeling")
-    if drawn.column is None:
+    if codes is not None:
+        renderer = _joined(root, drawn, codes, lang)
+    elif drawn.column is None:
         renderer = etree.SubElement(root, "renderer-v2", type="singleSymbol")
     elif drawn.categorical:
         renderer = _categories(root, drawn, lang)
@@ -26,7 +32,10 @@ def qml(drawn: Drawn, *, name: str, lang: str) -> bytes:
     symbols = etree.SubElement(renderer, "symbols")
     for number, one in enumerate(drawn.classes):
         _symbol(symbols, drawn, number, one.colour)
-    if drawn.categorical:
+    if codes is not None:
+        _symbol(symbols, drawn, len(drawn.classes), drawn.other or drawn.rule.no_data)
+        _symbol(symbols, drawn, len(drawn.classes) + 1, drawn.rule.no_data)
+    elif drawn.categorical:
         _symbol(symbols, drawn, len(drawn.classes), drawn.other or drawn.rule.no_data)
     if drawn.label and drawn.family != "line":
         _labels(root, drawn.label)
@@ -53,6 +62,26 @@ def _ranges(root: etree._Element, drawn: Drawn, lang: str) -> etree._Element:
             # QGIS counts a range's upper end in; ours belongs to the next class
             upper=repr(_OPEN_HIGH if one.high is None else math.nextafter(one.high, -math.inf)),
         )  # fmt: skip
+    return renderer
+
+
+def _joined(root: etree._Element, drawn: Drawn, codes: Codes, lang: str) -> etree._Element:
+    """Return categories by class number, looked up by code in a map that QGIS makes once per drawing."""
+    numbers = json.dumps({code: str(number) for code, number in codes.classes.items()}, separators=(",", ":"))
+    literal, key = numbers.replace("\\", "\\\\").replace("'", "''"), codes.key.replace('"', '""')
+    expression = f"map_get(json_to_map('{literal}'),to_string(\"{key}\"))"
+    renderer = etree.SubElement(root, "renderer-v2", type="categorizedSymbol", attr=expression)
+    categories = etree.SubElement(renderer, "categories")
+    labels = [one.label(lang) for one in drawn.classes]
+    if drawn.other:
+        labels.append("…")
+    for number, label in enumerate(labels):
+        etree.SubElement(
+            categories, "category", symbol=str(number), value=str(number), type="string", label=label,
+            render="true",
+        )  # fmt: skip
+    last = str(len(drawn.classes) + 1)
+    etree.SubElement(categories, "category", symbol=last, value="", label="—", render="true")
     return renderer
 
 

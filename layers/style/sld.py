@@ -4,33 +4,96 @@ from __future__ import annotations
 
 from lxml import etree
 
-from layers.style.drawn import Drawn, StyleClass
+from layers.style.drawn import Codes, Drawn, StyleClass
 
 _SLD, _SE, _OGC = "http://www.opengis.net/sld", "http://www.opengis.net/se", "http://www.opengis.net/ogc"
 _NAMES = {None: _SLD, "se": _SE, "ogc": _OGC}
 
 
-def sld(drawn: Drawn, *, name: str, lang: str) -> bytes:
-    """Return the style as an XML document."""
+_AT_ONCE = 32
+"""Tests in one `Or`: readers make a chain of each, and too long a chain is more than a stack holds."""
+
+
+def sld(drawn: Drawn, *, name: str, lang: str, codes: Codes | None = None) -> bytes:
+    """Return the style as an XML document.
+
+    With `codes` a class is the list of its areas' codes, as the values stand in another table.
+    """
     root = etree.Element(f"{{{_SLD}}}StyledLayerDescriptor", nsmap=_NAMES, version="1.1.0")
     layer = etree.SubElement(root, f"{{{_SLD}}}NamedLayer")
     _se(layer, "Name", drawn.layer_id)
     user = etree.SubElement(layer, f"{{{_SLD}}}UserStyle")
     _se(user, "Name", name)
     rules = _se(user, "FeatureTypeStyle")
-    for number, one in enumerate(drawn.classes):
+    if codes is not None:
+        _rules_by_code(rules, drawn, codes, lang)
+    for number, one in enumerate(drawn.classes if codes is None else ()):
         rule = _se(rules, "Rule")
         _se(rule, "Name", one.label(lang) if drawn.column else name)
         if drawn.column:
             _filter(rule, drawn.column, one, last=number == len(drawn.classes) - 1)
         _symbols(rule, drawn, one.colour)
-    if drawn.column:
-        rest = _se(rules, "Rule")
-        _se(rest, "Name", "—")
-        etree.SubElement(rest, f"{{{_SE}}}ElseFilter")
-        _symbols(rest, drawn, drawn.other or drawn.rule.no_data)
+    if drawn.column and codes is None:
+        _rest(rules, drawn, drawn.column)
     found: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
     return found
+
+
+def _rules_by_code(rules: etree._Element, drawn: Drawn, codes: Codes, lang: str) -> None:
+    shades = [(one.label(lang), one.colour) for one in drawn.classes]
+    if drawn.other:
+        shades.append(("…", drawn.other))
+    for number, (label, colour) in enumerate(shades):
+        members = codes.of(number)
+        if not members:
+            continue
+        rule = _se(rules, "Rule")
+        _se(rule, "Name", label)
+        _any_of(etree.SubElement(rule, f"{{{_OGC}}}Filter"), codes.key, members)
+        _symbols(rule, drawn, colour)
+    rest = _se(rules, "Rule")
+    _se(rest, "Name", "—")
+    either = etree.SubElement(etree.SubElement(rest, f"{{{_OGC}}}Filter"), f"{{{_OGC}}}Or")
+    _null(either, codes.key)
+    if codes.classes:
+        _any_of(etree.SubElement(either, f"{{{_OGC}}}Not"), codes.key, list(codes.classes))
+    _symbols(rest, drawn, drawn.rule.no_data)
+
+
+def _rest(rules: etree._Element, drawn: Drawn, column: str) -> None:
+    """Add what no class holds: other values, and no value.
+
+    As plain filters, not as ElseFilter: QGIS up to 3.22 at least takes that for a rule without filter
+    and draws it over everything.
+    """
+    if drawn.other:
+        rule = _se(rules, "Rule")
+        _se(rule, "Name", "…")
+        both = etree.SubElement(etree.SubElement(rule, f"{{{_OGC}}}Filter"), f"{{{_OGC}}}And")
+        _compare_null(both, column)
+        _any_of(etree.SubElement(both, f"{{{_OGC}}}Not"), column, [_text(one.value) for one in drawn.classes])
+        _symbols(rule, drawn, drawn.other)
+    rest = _se(rules, "Rule")
+    _se(rest, "Name", "—")
+    _null(etree.SubElement(rest, f"{{{_OGC}}}Filter"), column)
+    _symbols(rest, drawn, drawn.rule.no_data)
+
+
+def _null(parent: etree._Element, column: str) -> None:
+    etree.SubElement(
+        etree.SubElement(parent, f"{{{_OGC}}}PropertyIsNull"), f"{{{_OGC}}}PropertyName"
+    ).text = column
+
+
+def _any_of(parent: etree._Element, column: str, values: list[str]) -> None:
+    """Test for any of the values, in a tree of `Or` with at most 32 branches each."""
+    if len(values) == 1:
+        _compare(parent, "PropertyIsEqualTo", column, values[0])
+        return
+    either = etree.SubElement(parent, f"{{{_OGC}}}Or")
+    share = max(1, -(-len(values) // _AT_ONCE))
+    for start in range(0, len(values), share):
+        _any_of(either, column, values[start : start + share])
 
 
 def _se(parent: etree._Element, tag: str, text: str | None = None) -> etree._Element:
@@ -69,8 +132,7 @@ def _compare(parent: etree._Element, operator: str, column: str, value: str) -> 
 
 def _compare_null(parent: etree._Element, column: str) -> None:
     """Any value at all."""
-    none = etree.SubElement(etree.SubElement(parent, f"{{{_OGC}}}Not"), f"{{{_OGC}}}PropertyIsNull")
-    etree.SubElement(none, f"{{{_OGC}}}PropertyName").text = column
+    _null(etree.SubElement(parent, f"{{{_OGC}}}Not"), column)
 
 
 def _symbols(rule: etree._Element, drawn: Drawn, colour: str) -> None:
