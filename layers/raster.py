@@ -21,6 +21,7 @@ import rasterio
 import rasterio.crs
 import rasterio.shutil
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import MemoryFile
 from rasterio.windows import Window
 
 from catalog.clock import Clock, utc_now
@@ -31,7 +32,10 @@ from layers.files import LayerFiles
 from layers.geopackage.sqlite import drop_files, storage_errors, sync
 
 STRIP_BYTES = 16 * 2**20
-BLOCK = 512
+BLOCK = 256
+"""Side of a block in cells: a map tile is drawn from about seven of them, each unpacked whole."""
+_TRIED = 4
+"""Blocks a side that are packed for a trial."""
 _ENDLESS = 1e30
 """A float beyond this is no measurement: it is a nodata value that nobody declared."""
 
@@ -233,10 +237,43 @@ def _convert(middle: Path, part: Path) -> None:
     """Write the COG: DEFLATE loses nothing, averages only where values are measurements."""
     with rasterio.open(middle) as virtual:
         real = np.dtype(virtual.dtypes[0]).kind == "f"
+        predictor = _predictor(virtual)
     rasterio.shutil.copy(
-        middle, part, driver="COG", compress="DEFLATE", predictor="YES", blocksize=BLOCK,
+        middle, part, driver="COG", compress="DEFLATE", predictor=predictor, blocksize=BLOCK,
         overview_resampling="AVERAGE" if real else "NEAREST", bigtiff="IF_SAFER", statistics="YES",
     )  # fmt: skip
+
+
+def _predictor(source: Any) -> str:
+    """Return `NO` or `YES`: what makes some blocks of the raster smaller (rounded values like none)."""
+    side, wide = BLOCK, _TRIED * BLOCK
+    trial = np.zeros((wide, wide), dtype=source.dtypes[0])
+    for row, column in np.ndindex(_TRIED, _TRIED):
+        top, left = ((length - side) * at // (_TRIED - 1) for length, at in
+                     ((max(side, source.height), row), (max(side, source.width), column)))  # fmt: skip
+        found = source.read(1, window=Window(left, top, side, side).intersection(_all(source)))
+        trial[row * side :, column * side :][: found.shape[0], : found.shape[1]] = found
+    sizes = {name: _packed(trial, name) for name in ("NO", "YES")}
+    return min(sizes, key=lambda name: sizes[name])
+
+
+def _all(source: Any) -> Window:
+    return Window(0, 0, source.width, source.height)
+
+
+def _packed(pixels: npt.NDArray[Any], predictor: str) -> int:
+    """Return the bytes that pixels take in blocks."""
+    number = 1 if predictor == "NO" else 3 if pixels.dtype.kind == "f" else 2
+    height, width = pixels.shape
+    with MemoryFile() as memory:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with memory.open(
+                driver="GTiff", width=width, height=height, count=1, dtype=pixels.dtype, tiled=True,
+                blockxsize=BLOCK, blockysize=BLOCK, compress="DEFLATE", predictor=number,
+            ) as out:  # fmt: skip
+                out.write(pixels, 1)
+        return len(memory)
 
 
 def _measure(

@@ -26,7 +26,7 @@ _EDGE = 1e-6
 """Part of a cell: a middle that lies on the edge between two cells belongs to the next one."""
 _ERROR = 0.125
 _MESH = 32
-_FAR = 2.0**31
+_FAR = 2.0**40
 _MERCATOR = frozenset({"EPSG:3857", "EPSG:900913"})
 
 
@@ -144,5 +144,7 @@ def _between(nodes: Floats, count: int) -> tuple[Indexes, Floats]:
 
 def _numbers(places: Floats) -> Indexes:
     """Return the cells that places lie in; -1 for a place that there is not."""
-    shifted = np.nan_to_num(places + _EDGE, copy=False, nan=-1, posinf=-1, neginf=-1)
-    return np.floor(shifted.clip(-1, _FAR, out=shifted), out=shifted).astype(np.intp)
+    if not abs(float(places.sum())) < _FAR:  # something is infinite or far away
+        places = np.nan_to_num(places, nan=-1, posinf=-1, neginf=-1).clip(-1, _FAR)
+    shifted = places + _EDGE
+    return np.floor(shifted, out=shifted).astype(np.intp)

@@ -55,7 +55,9 @@ def map_picture(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     return Answer(body, ask.chosen.media, tag=tag, cache=layer.cache, headers=headers)
 
 
-def _draw(layer: RasterLayer, style: Style, grids: tuple[Grid, ...], crs: Crs, ask: Ask) -> bytes:
+def _draw(
+    layer: RasterLayer, style: Style, grids: tuple[Grid, ...], crs: Crs, ask: Ask, *, tile: bool = False
+) -> bytes:
     """Return the picture of grids side by side in the form asked for."""
     parts = []
     with layer.reading():
@@ -63,7 +65,8 @@ def _draw(layer: RasterLayer, style: Style, grids: tuple[Grid, ...], crs: Crs, a
             values = read_grid(layer.service.rasters(), layer.info, [style.band.index], grid)[0]
             parts.append(style.indexes(values))
     indexes = parts[0] if len(parts) == 1 else np.hstack(parts)
-    void = beyond(grids[0], crs) if len(grids) == 1 else None
+    # a tile matrix set ends where its CRS does
+    void = beyond(grids[0], crs) if len(grids) == 1 and not tile else None
     return paint(indexes, style, void, ground(ask.values), ask.chosen.name)
 
 
@@ -98,7 +101,7 @@ def map_tile(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
         plain = not ask.values.keys() & {"width", "height", "scale-denominator", "transparent", "bgcolor",
                                          "void-transparent", "void-color"}  # fmt: skip
         empty = plain and not _touches(layer, crs, box)
-        body = empty_png(TILE, TILE) if empty else _draw(layer, style, (grid,), crs, ask)
+        body = empty_png(TILE, TILE) if empty else _draw(layer, style, (grid,), crs, ask, tile=True)
         service.map_tiles.put(tag, body)
     headers = {"Content-Crs": f"<{crs.uri}>"} | raster_time.headers(layer)
     return Answer(body, PNG, tag=tag, cache=layer.cache, headers=headers)

@@ -13,6 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 from layers.style.palettes import rgb
 from ogc_server.raster_style import Rgb, Style
 
+_QUICK = 2
+"""zlib level: a fifth larger than 6 for a tile of classes, at a quarter of the time."""
 _TEXT = 13
 _ROW = 22
 _PAD = 10
@@ -26,7 +28,7 @@ def png(indexes: npt.NDArray[np.uint8], style: Style, background: Rgb | None) ->
     picture = _picture(indexes, style, background or (255, 255, 255))
     out = io.BytesIO()
     more = {} if background else {"transparency": 0}
-    picture.save(out, "PNG", compress_level=6, **more)
+    picture.save(out, "PNG", compress_level=_QUICK, **more)
     return out.getvalue()
 
 

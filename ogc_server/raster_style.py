@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -97,7 +97,8 @@ class Style:
 
     band: Band
     kind: str
-    palette: tuple[Rgb, ...]
+    palette: tuple[Rgb, ...] = field(repr=False)
+    """What `entries` say, shade by shade: left out of `repr`, which goes into validators."""
     bounds: tuple[float, ...]
     entries: tuple[Entry, ...]
 
@@ -210,13 +211,18 @@ def _classes(band: Band, classes: list[StyleClass]) -> Style:
 
 
 def _ramp(band: Band, stops: list[tuple[float, str]]) -> Style:
+    entries = tuple(Entry(value, value, colour.lower(), Localized()) for value, colour in stops)
+    return Style(band, "ramp", _shades(tuple(stops)), (stops[0][0], stops[-1][0]), entries)
+
+
+@lru_cache(maxsize=256)
+def _shades(stops: tuple[tuple[float, str], ...]) -> tuple[Rgb, ...]:
+    """Return the palette of a ramp; made once, as every tile asks for it."""
     low, high = stops[0][0], stops[-1][0]
     at = np.linspace(low, high, _SHADES) if high > low else np.full(_SHADES, low)
     values, fixed = [value for value, _ in stops], np.array([rgb(colour) for _, colour in stops])
     mixed = [np.rint(np.interp(at, values, fixed[:, channel])).astype(int) for channel in range(3)]
-    shades = [(int(r), int(g), int(b)) for r, g, b in zip(*mixed, strict=True)]
-    entries = tuple(Entry(value, value, colour.lower(), Localized()) for value, colour in stops)
-    return Style(band, "ramp", ((255, 255, 255), *shades), (low, high), entries)
+    return ((255, 255, 255), *((int(r), int(g), int(b)) for r, g, b in zip(*mixed, strict=True)))
 
 
 def legend(style: Style, title: str, lang: str) -> dict[str, Any]:
