@@ -35,8 +35,8 @@ from catalog.notify.outbox import NoticeState
 from catalog.response_settings import EmailChannel, MqttChannel, ResponseSettings, WebhookChannel
 from catalog.store import Catalog
 from tests.catalog.conftest import FakeClock
-from tests.servers import free_port
-from tests.servers.misbehaving import Handler, misbehaving
+from tests.servers import PATIENCE, free_port
+from tests.servers.misbehaving import Handler, hang, misbehaving
 from tests.servers.mosquitto import mosquitto, passwords
 
 TEXT = {
@@ -58,7 +58,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def hook(url: str, **more: Any) -> WebhookChannel:
     return WebhookChannel.model_validate(
-        {"type": "webhook", "name": "pusat", "url": url, "timeout_seconds": 1} | more
+        {"type": "webhook", "name": "pusat", "url": url, "timeout_seconds": 60} | more
     )
 
 
@@ -110,7 +110,7 @@ def test_a_webhook_is_signed_as_standard_webhooks_say(tmp_path: Path) -> None:
 
 
 def _hang(handler: Handler) -> None:
-    threading.Event().wait(1.5)
+    hang()(handler)
 
 
 def _garbage(handler: Handler) -> None:
@@ -224,7 +224,7 @@ def subscriber(port: int, topic: str, **login: str) -> Iterator[queue.Queue[Any]
     client.loop_start()
     client.subscribe(topic, qos=1)
     try:
-        assert ready.wait(5)
+        assert ready.wait(PATIENCE)
         yield got
     finally:
         client.disconnect()
@@ -234,7 +234,7 @@ def subscriber(port: int, topic: str, **login: str) -> Iterator[queue.Queue[Any]
 def test_an_mqtt_broker_takes_it(tmp_path: Path) -> None:
     with mosquitto(tmp_path) as port, subscriber(port, "satudata/#") as got:
         send(MqttChannel(type="mqtt", name="broker", host="127.0.0.1", port=port), EVENT)
-        message = got.get(timeout=5)
+        message = got.get(timeout=PATIENCE)
     assert (message.topic, message.qos) == ("satudata/respons-cepat", 1)
     assert json.loads(message.payload) == EVENT
     assert message.properties.ContentType.startswith(MEDIA)
@@ -244,7 +244,7 @@ def test_an_mqtt_broker_wants_a_password(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("benar\n", "utf-8")
     (tmp_path / "wrong").write_text("salah\n", "utf-8")
     channel = MqttChannel(
-        type="mqtt", name="broker", host="127.0.0.1", username="satudata", timeout_seconds=2
+        type="mqtt", name="broker", host="127.0.0.1", username="satudata", timeout_seconds=60
     )
     with mosquitto(tmp_path, password_file=passwords(tmp_path, "satudata", "benar")) as port:
         channel.port, channel.password = port, f"file:{tmp_path / 'wrong'}"
@@ -253,7 +253,7 @@ def test_an_mqtt_broker_wants_a_password(tmp_path: Path) -> None:
         channel.password = f"file:{tmp_path / 'secret'}"
         with subscriber(port, "satudata/#", username="satudata", password="benar") as got:
             send(channel, EVENT)
-            assert json.loads(got.get(timeout=5).payload)["id"] == EVENT["id"]
+            assert json.loads(got.get(timeout=PATIENCE).payload)["id"] == EVENT["id"]
 
 
 def test_a_broker_that_is_down_is_passing() -> None:
@@ -285,7 +285,7 @@ def post(box: Box, **more: Any) -> Iterator[EmailChannel]:
     try:
         yield EmailChannel(
             type="email", name="surel", host="127.0.0.1", port=controller.port, security="none",
-            sender="satudata@example.go.id", to=["pusdalops@example.go.id"], timeout_seconds=2,
+            sender="satudata@example.go.id", to=["pusdalops@example.go.id"], timeout_seconds=60,
         )  # fmt: skip
     finally:
         controller.stop()

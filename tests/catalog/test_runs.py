@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from catalog.clock import utc_now
 from catalog.errors import BusySourceError, CancelledRunError, NotFoundError
 from catalog.model import Counts, ItemError, RunState, VersionInfo
 from catalog.store import Catalog
 from tests.catalog.conftest import FakeClock
+from tests.servers import PATIENCE, until
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -190,9 +192,10 @@ def test_twenty_threads_start_one_run(catalog: Catalog) -> None:
     assert (len(won), len(lost)) == (1, 19)
 
 
-def _start_in_process(url: str, go_at: float) -> str:
+def _start_in_process(url: str, ready: Path, go: Path) -> str:
     with Catalog.open(url) as catalog:
-        time.sleep(max(0, go_at - time.time()))
+        ready.touch()
+        until(go.exists, "the word to go", pause=0.001)
         try:
             catalog.runs.start("s", lease_seconds=60, worker=str(os.getpid()))
         except BusySourceError:
@@ -200,11 +203,14 @@ def _start_in_process(url: str, go_at: float) -> str:
         return "won"
 
 
-def test_two_processes_start_one_run(empty_url: str) -> None:
+def test_two_processes_start_one_run(empty_url: str, tmp_path: Path) -> None:
+    go, both = tmp_path / "go", [tmp_path / "a", tmp_path / "b"]
     with SPAWN.Pool(2) as pool:
         # both open (and migrate) the same empty database at once, too
-        asked = [pool.apply_async(_start_in_process, (empty_url, time.time() + 3)) for _ in range(2)]
-        answers = [one.get(60) for one in asked]
+        asked = [pool.apply_async(_start_in_process, (empty_url, ready, go)) for ready in both]
+        until(lambda: all(ready.exists() for ready in both), "both have opened the database")
+        go.touch()
+        answers = [one.get(PATIENCE) for one in asked]
         pool.close()
         pool.join()
     assert sorted(answers) == ["busy", "won"]
@@ -212,7 +218,7 @@ def test_two_processes_start_one_run(empty_url: str) -> None:
 
 def _work_until_killed(url: str, note: str) -> None:
     catalog = Catalog.open(url)
-    run = catalog.runs.start("s", lease_seconds=1.5, worker=str(os.getpid()))
+    run = catalog.runs.start("s", lease_seconds=60, worker=str(os.getpid()))
     Path(note).write_text(run.id, "utf-8")
     while True:
         catalog.runs.heartbeat(run.id)
@@ -223,16 +229,14 @@ def test_a_killed_worker_is_reaped(catalog_url: str, tmp_path: Path) -> None:
     note = tmp_path / "run"
     worker = SPAWN.Process(target=_work_until_killed, args=(catalog_url, str(note)))
     worker.start()
-    deadline = time.monotonic() + 60
-    while not (note.exists() and note.read_text("utf-8")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: note.exists() and note.read_text("utf-8"), "the worker's run")
     assert worker.pid
     os.kill(worker.pid, signal.SIGKILL)
-    worker.join(10)
+    worker.join(PATIENCE)
     worker.close()
     with Catalog.open(catalog_url) as catalog:
         run_id = note.read_text("utf-8")
         assert catalog.runs.get(run_id).state is RunState.RUNNING
-        time.sleep(1.7)
+    with Catalog.open(catalog_url, lambda: utc_now() + timedelta(minutes=2)) as catalog:
         assert [run.id for run in catalog.runs.reap()] == [run_id]
         assert catalog.runs.start("s", lease_seconds=60).state is RunState.RUNNING

@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Set
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -161,6 +162,7 @@ def waits_after(step: str, real: Callable[..., Any], wait_here: Callable[[str], 
 
 def main(config: dict[str, Any]) -> None:
     """Run one source in this process; the test kills us at a phase, or waits for the end."""
+    from catalog.clock import utc_now
     from catalog.settings import Settings
     from harvesters.engine import version as engine_version
     from harvesters.engine.engine import opened
@@ -172,7 +174,7 @@ def main(config: dict[str, Any]) -> None:
     def wait_here(name: str) -> None:
         if name == stop:
             flag.touch()
-            time.sleep(60)
+            time.sleep(600)
 
     class Stops(Silent):
         def phase(self, name: str) -> None:
@@ -183,7 +185,8 @@ def main(config: dict[str, Any]) -> None:
 
     for step in ("build", "swap", "register_held"):  # just after a step: before the next is written
         setattr(engine_version, step, waits_after(step, getattr(engine_version, step), wait_here))
-    with opened(Settings.model_validate(config["settings"])) as engine:
+    later = timedelta(seconds=config.get("later", 0))
+    with opened(Settings.model_validate(config["settings"]), clock=lambda: utc_now() + later) as engine:
         run = engine.run(SourceConfig.model_validate(config["source"]), progress=Stops())
     print(json.dumps({"state": run.state, "code": run.code, "id": run.id}))
 

@@ -21,6 +21,7 @@ from catalog.sources import SourceConfig
 from harvesters.schedule.cron import QuietHours, next_time, trigger, weekdays
 from harvesters.schedule.scheduler import RELOAD, Scheduler
 from tests.harvesters.support import World, layer, points
+from tests.servers import PATIENCE
 
 JAKARTA = ZoneInfo("Asia/Jakarta")
 
@@ -298,7 +299,7 @@ def test_a_due_source_is_harvested_in_a_process_of_its_own(world: World) -> None
     world.clock.forward(minutes=1, seconds=1)
     scheduler.tick()
     (process,) = scheduler._running.values()
-    assert process.wait(60) == 0
+    assert process.wait(PATIENCE) == 0
     run = world.catalog.runs.last("posko")
     assert run is not None
     assert (run.state, run.trigger, run.counts.added) == (RunState.OK, "schedule", 2)

@@ -12,12 +12,19 @@ import pytest
 from catalog.model import RunState
 from tests.kendali.world import AREA, EVENT, ID, happen, serving, warn
 from tests.response.world import Desk, quake
-from tests.servers import free_port
+from tests.servers import PATIENCE, free_port, until
 
 
 def state_of(url: str, lang: str = "id") -> dict[str, Any]:
-    found: dict[str, Any] = httpx.get(f"{url}/kendali/state?lang={lang}", trust_env=False).json()
+    found: dict[str, Any] = httpx.get(
+        f"{url}/kendali/state?lang={lang}", trust_env=False, timeout=PATIENCE
+    ).json()
     return found
+
+
+def _version(url: str) -> int:
+    told = httpx.get(f"{url}/collections/peringatan-cuaca?f=json", trust_env=False, timeout=PATIENCE)
+    return int(told.json()["version"])
 
 
 def feed(said: dict[str, Any], name: str = "bmkg") -> dict[str, Any]:
@@ -57,10 +64,10 @@ def test_warnings_that_ended_were_called_off_or_replaced_are_not_in_force(desk: 
         desk.clock.forward(hours=3)
         assert state_of(url)["peringatan"] == []
         warn(desk, "b", jenis="Cancel", rujukan="bmkg,a,2022-11-21T06:25:00+00:00")
-        time.sleep(0.4)
+        until(lambda: _version(url) == 2, "the call-off is served")
         assert state_of(url)["peringatan"] == []
         warn(desk, "c", status="Test")
-        time.sleep(0.4)
+        until(lambda: _version(url) == 3, "the test message is served")
         assert state_of(url)["peringatan"] == []
 
 
@@ -126,9 +133,7 @@ def test_an_answer_by_event_or_collection_is_the_published_one(client: httpx.Cli
 
 
 def test_an_area_gets_the_same_answer_as_a_warning_of_that_area(client: httpx.Client) -> None:
-    started = time.perf_counter()
     answer = client.post("/kendali/jawaban", json={"area": AREA})
-    assert time.perf_counter() - started < 5
     said = answer.json()
     assert answer.headers["cache-control"] == "no-store"
     process = client.post("/processes/wilayah-terdampak/execution", json={"inputs": {"area": AREA}}).json()

@@ -10,11 +10,12 @@ import fcntl
 import os
 import random
 import socket
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -42,6 +43,22 @@ def until(
     while not come():
         assert time.monotonic() < deadline, f"did not come within {seconds:g} s: {what or come}"
         time.sleep(pause)
+
+
+def listens(port: int) -> bool:
+    """Tell whether somebody listens on a loopback port."""
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
+def end(child: subprocess.Popen[Any]) -> None:
+    """End a process that we started; by force when it does not go."""
+    child.terminate()
+    try:
+        child.wait(PATIENCE / 2)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
 
 
 def free_port() -> int:

@@ -21,7 +21,7 @@ import fiona
 import orjson
 import pytest
 
-from tests.servers import free_port, missing
+from tests.servers import PATIENCE, end, free_port, missing
 from tests.servers.loopback import Answer, Asked, serve
 
 _TOOLS = Path(__file__).resolve().parents[2] / ".tools" / "koop"
@@ -81,16 +81,16 @@ def koop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Koop]:
         _wait(f"http://127.0.0.1:{port}/", process, home / "koop.log")
         yield Koop(port, home / "data")
     finally:
-        process.terminate()
-        process.wait(timeout=10)
+        end(process)
 
 
 def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(300):
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"Koop ended:\n{log.read_text('utf-8', 'replace')[-2000:]}")
         try:
-            urllib.request.urlopen(url, timeout=1).close()
+            urllib.request.urlopen(url, timeout=20).close()
             return
         except urllib.error.HTTPError as answered:
             answered.close()

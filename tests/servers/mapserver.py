@@ -7,7 +7,6 @@ layer in UTM (EPSG:32748) with a date and a code that begins with zeros.
 from __future__ import annotations
 
 import shutil
-import signal
 import subprocess
 import time
 import urllib.error
@@ -20,7 +19,7 @@ from typing import Any
 import fiona
 import pytest
 
-from tests.servers import free_port, missing
+from tests.servers import PATIENCE, end, free_port, missing
 
 MAPSERV = Path("/usr/lib/cgi-bin/mapserv")
 POINTS: list[dict[str, Any]] = [
@@ -126,7 +125,7 @@ cgi.assign = ("" => "")
 
 
 def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         if process.poll() is not None:
             missing("mapserver", f"lighttpd ended with {process.returncode}")
@@ -134,9 +133,9 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
             with urllib.request.urlopen(url, timeout=10) as answer:
                 if b"WFS_Capabilities" in answer.read():
                     return
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:
             time.sleep(0.1)
-    missing("mapserver", "did not answer within 20 s")
+    missing("mapserver", "did not answer in time")
 
 
 @pytest.fixture(scope="session")
@@ -163,9 +162,4 @@ def mapserver(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> It
         _wait(f"{url}?service=WFS&version=2.0.0&request=GetCapabilities", process)
         yield MapServer(url, desa)
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)

@@ -151,7 +151,7 @@ def busy(retry_after: str = "", status: int = 429) -> Step:
     return good("slow down", status, **({"Retry_After": retry_after} if retry_after else {}))
 
 
-def hang(seconds: float = 30.0) -> Step:
+def hang(seconds: float = 300.0) -> Step:
     """Take the request and say nothing."""
 
     def step(handler: Handler) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import getpass
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.servers import free_port, missing
+from tests.servers import end, free_port, listens, missing, until
 
 _PLACES = ("/usr/sbin", "/usr/bin", "/usr/local/sbin", "/opt/homebrew/sbin")
 
@@ -35,11 +33,11 @@ def mosquitto(folder: Path, *, password_file: Path | None = None) -> Iterator[in
         [program, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        _wait(port, child)
+        until(lambda: child.poll() is not None or listens(port), "mosquitto")
+        assert child.poll() is None, "mosquitto did not start"
         yield port
     finally:
-        child.terminate()
-        child.wait(10)
+        end(child)
 
 
 def passwords(folder: Path, user: str, password: str) -> Path:
@@ -50,13 +48,3 @@ def passwords(folder: Path, user: str, password: str) -> Path:
     path = folder / "passwords"
     subprocess.run([program, "-b", "-c", str(path), user, password], check=True, capture_output=True)
     return path
-
-
-def _wait(port: int, child: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + 10
-    while time.monotonic() < until and child.poll() is None:
-        with socket.socket() as sock:
-            if sock.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError("mosquitto did not start")

@@ -15,7 +15,7 @@ from typing import Any
 
 import requests
 
-from tests.servers import free_port
+from tests.servers import PATIENCE, end, free_port, listens, until
 
 HOUSE = Path(__file__).resolve().parents[2]
 
@@ -76,12 +76,7 @@ class Deployment:
             wait_until_serving(base, child, self.folder / f"serve-{port}.log")
             yield base
         finally:
-            child.terminate()
-            try:
-                child.wait(20)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+            end(child)
             log.close()
 
 
@@ -89,7 +84,9 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(HOUSE), "PYTHONWARNINGS": "default"}
 
 
-def wait_until_serving(base: str, child: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> None:
+def wait_until_serving(
+    base: str, child: subprocess.Popen[bytes], log: Path, seconds: float = PATIENCE
+) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and child.poll() is None:
         try:
@@ -142,13 +139,8 @@ def sample_upstream(deployment: Deployment) -> Iterator[None]:
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        for _ in range(300):
-            try:
-                requests.get(f"http://127.0.0.1:{port}/", timeout=5)
-                break
-            except requests.ConnectionError:
-                time.sleep(0.1)
+        until(lambda: child.poll() is not None or listens(port), "the sample upstream")
+        assert child.poll() is None, f"the sample upstream ended with {child.returncode}"
         yield
     finally:
-        child.terminate()
-        child.wait(10)
+        end(child)

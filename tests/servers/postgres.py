@@ -23,7 +23,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.servers import free_port, missing
+from tests.servers import PATIENCE, free_port, missing
 
 _ROOTS = ("/usr/lib/postgresql", "/usr/local/pgsql", "/opt/homebrew/opt")
 _FAST = (
@@ -145,7 +145,7 @@ def cluster() -> Iterator[Postgres]:
 
 
 def _wait(server: Postgres, keeper: subprocess.Popen[bytes], folder: Path) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while True:
         try:
             psycopg.connect(server.dsn(), connect_timeout=5).close()

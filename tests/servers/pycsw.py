@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import free_port, missing
+from tests.servers import PATIENCE, end, free_port, missing
 from tests.servers.iso_records import Rec, gmd
 
 _HERE = Path(__file__).parent
@@ -41,7 +41,7 @@ def records() -> list[Rec]:
 
 
 def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         if process.poll() is not None:
             missing("pycsw", f"ended with {process.returncode}")
@@ -50,9 +50,9 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
                 f"{url}?service=CSW&version=2.0.2&request=GetCapabilities", timeout=20
             ):
                 return
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:
             time.sleep(0.2)
-    missing("pycsw", "did not answer within 60 s")
+    missing("pycsw", "did not answer in time")
 
 
 @pytest.fixture(scope="session")
@@ -78,5 +78,4 @@ def pycsw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pycsw]:
             _wait(url, process)
             yield Pycsw(url, frozenset(rec.identifier for rec in loaded))
         finally:
-            process.terminate()
-            process.wait(10)
+            end(process)

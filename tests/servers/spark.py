@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tests.servers import free_port, missing
+from tests.servers import PATIENCE, end, free_port, missing
 from tests.servers.ours import HOUSE
 
 _DEFAULTS = """
@@ -98,12 +98,12 @@ def cluster() -> Iterator[Spark]:
         yield running
     finally:
         for child in reversed(children):
-            _stop(child)
+            end(child)  # a worker's own exit stops its executor
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _wait(running: Spark, children: list[subprocess.Popen[bytes]], log: Path) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and all(child.poll() is None for child in children):
         try:
             if running.state()["aliveworkers"] == 2:
@@ -112,12 +112,3 @@ def _wait(running: Spark, children: list[subprocess.Popen[bytes]], log: Path) ->
             pass
         time.sleep(0.2)
     raise AssertionError(f"Spark did not start:\n{log.read_text('utf-8', 'replace')[-3000:]}")
-
-
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    child.terminate()  # a worker's own exit stops its executor
-    try:
-        child.wait(20)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
