@@ -43,7 +43,10 @@ class FilePart:
 
 @dataclass(slots=True)
 class Answer:
-    """One response before compression and conditional handling; `file` stands for `body` if set."""
+    """One response before compression and conditional handling; `file` stands for `body` if set.
+
+    `effort` is brotli's level, for the few answers that are worth more than the least.
+    """
 
     body: bytes
     media: str = "application/json"
@@ -52,6 +55,7 @@ class Answer:
     cache: str = REVALIDATE
     headers: dict[str, str] = field(default_factory=dict)
     file: FilePart | None = None
+    effort: int = 1
 
 
 class NotModifiedError(Exception):

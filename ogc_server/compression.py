@@ -21,11 +21,11 @@ def compressible(media: str) -> bool:
     return any(part in media for part in _COMPRESSIBLE)
 
 
-def encode(body: bytes, coding: str) -> bytes:
-    """Return the body in `coding` (`br` or `gzip`)."""
+def encode(body: bytes, coding: str, effort: int = 1) -> bytes:
+    """Return the body in `coding` (`br` or `gzip`); `effort` from 1 to 9."""
     if coding == "br":
-        return bytes(brotli.compress(body, quality=1))
-    return gzip.compress(body, compresslevel=1, mtime=0)
+        return bytes(brotli.compress(body, quality=effort))
+    return gzip.compress(body, compresslevel=effort, mtime=0)
 
 
 class EncodedCache:
@@ -37,14 +37,14 @@ class EncodedCache:
         self._items: OrderedDict[str, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
-    def encode(self, tag: str, body: bytes, coding: str) -> bytes:
+    def encode(self, tag: str, body: bytes, coding: str, effort: int = 1) -> bytes:
         """Return `body` in `coding`, from the cache when `tag` (a strong validator) is known."""
         key = f"{tag}-{coding}"
         with self._lock:
             if (found := self._items.get(key)) is not None:
                 self._items.move_to_end(key)
                 return found
-        encoded = encode(body, coding)
+        encoded = encode(body, coding, effort)
         if tag and len(encoded) < self._max // 8:
             with self._lock:
                 if key not in self._items:

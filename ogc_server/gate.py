@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Mapping
+from hashlib import sha256
 
 from starlette.types import Receive, Send
 
@@ -22,6 +24,7 @@ EXPOSED = (
 _ASKABLE = "Accept, Accept-Language, Content-Type, If-None-Match, If-Range, Prefer, Range, X-Request-Id"
 _VARY = "Accept, Accept-Encoding, Accept-Language"
 _LARGE = 100_000
+_POLICY = "Content-Security-Policy"
 _API_CSP = "default-src 'none'; frame-ancestors 'none'"
 _PAGE_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
@@ -30,11 +33,20 @@ _PAGE_CSP = (
 )
 
 
-def page_policy(pictures: str) -> str:
-    """Return the policy of a page that may also show pictures of one other origin."""
-    return _PAGE_CSP.replace("img-src 'self'", f"img-src 'self' {pictures}").replace(
-        "connect-src 'self'", f"connect-src 'self' {pictures}"
-    )
+def page_policy(pictures: str = "", script: str = "") -> str:
+    """Return the policy of a page that may also show pictures of one other origin, and run one own text.
+
+    `script` is the text of the page's inline script, which is let in by its hash.
+    """
+    policy = _PAGE_CSP
+    if pictures:
+        policy = policy.replace("img-src 'self'", f"img-src 'self' {pictures}").replace(
+            "connect-src 'self'", f"connect-src 'self' {pictures}"
+        )
+    if script:
+        digest = b64encode(sha256(script.encode()).digest()).decode()
+        policy = policy.replace("script-src 'self'", f"script-src 'self' 'sha256-{digest}'")
+    return policy
 
 
 class Gate:
@@ -74,6 +86,8 @@ class Gate:
             if answer.status == 304 or (asked is not None and matches(asked, tag)):
                 chosen = coding(ask.headers.get("accept-encoding"))
                 headers["ETag"] = _quoted(tag, _known_coding(asked or "", tag, chosen))
+                # a browser puts what a 304 says over what it holds: the page keeps the policy it came with
+                headers.pop(_POLICY)
                 return 304, headers, b""
         headers["Content-Type"] = answer.media
         headers.update(answer.headers)
@@ -91,7 +105,7 @@ class Gate:
         chosen = coding(ask.headers.get("accept-encoding"))
         if chosen == "identity":
             return answer.body, chosen
-        return self._encoded.encode(answer.tag, answer.body, chosen), chosen
+        return self._encoded.encode(answer.tag, answer.body, chosen, answer.effort), chosen
 
     def _common(self, answer: Answer, ask: Ask) -> dict[str, str]:
         page = answer.media.startswith("text/html")
@@ -99,7 +113,7 @@ class Gate:
             "X-Request-Id": ask.request_id,
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "no-referrer",
-            "Content-Security-Policy": _PAGE_CSP if page else _API_CSP,
+            _POLICY: _PAGE_CSP if page else _API_CSP,
             "Content-Language": ask.lang,
             "Cache-Control": answer.cache,
             "Vary": _VARY,

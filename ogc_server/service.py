@@ -24,6 +24,7 @@ from ogc_server.raster_memory import TileMemory
 from ogc_server.readers import Readers
 from ogc_server.snapshot import Snapshot
 from ogc_server.tiles_desk import TileDesk
+from ogc_server.viewer_picture import Pictures
 
 HTML_MEDIA = f"{HTML}; charset=utf-8"
 _APIS = 8
@@ -48,6 +49,7 @@ class Service:
     region_lists: dict[tuple[str, int], list[Any]] = field(default_factory=dict)
     places: tuple[Any, Any] | None = None
     control_room: Any = None
+    first_pictures: Pictures | None = None
 
     def desk(self) -> Desk:
         """Return what the processes of this server share."""
@@ -66,6 +68,12 @@ class Service:
         if self.tile_desk is None:  # two made at once do no harm, one is dropped
             self.tile_desk = TileDesk(self.settings, self.readers)
         return self.tile_desk
+
+    def pictures(self) -> Pictures:
+        """Return the first pictures of the map that this process has made."""
+        if self.first_pictures is None:  # two made at once do no harm, one is dropped
+            self.first_pictures = Pictures(self.tiles())
+        return self.first_pictures
 
     def api(self, ask: Ask, snapshot: Snapshot) -> GeoApi:
         """Return pygeoapi's API object for this snapshot and base address."""

@@ -1,15 +1,21 @@
-"""`/peta`: the map viewer. Its page carries what the scripts need: layers, texts, where to begin."""
+"""`/peta`: the map viewer. Its page carries all that the map's first picture needs, and no more.
+
+What people see first is in the page: styles, the script that says where the map looks, the picture
+(`viewer_picture`). The list of layers comes as JSON from the same address while the map draws.
+"""
 
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 from catalog.datasets import Dataset
 from catalog.messages import catalogue
 from catalog.model import BBox
+from ogc_server import pages
 from ogc_server.answer import Answer
-from ogc_server.ask import Ask
+from ogc_server.ask import Ask, segment
 from ogc_server.gate import page_policy
 from ogc_server.links import document as document_links
 from ogc_server.negotiation import HTML_OFFER, JSON_OFFER
@@ -24,25 +30,58 @@ _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(?::\d+)?")
 
 
 def viewer(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
-    """Answer `/peta`; as JSON, what the page is made of."""
+    """Answer `/peta`; as JSON, what the page is made of and the layers."""
     chosen = service.settings.viewer
-    layers = [_layer(ask, one) for one in snapshot.datasets(snapshot.visible())]
-    known = {one["id"] for one in layers}
-    basemap = chosen.basemap or [service.settings.processes.boundaries]
+    visible = frozenset(snapshot.visible())
+    wanted = chosen.basemap or [service.settings.processes.boundaries]
+    basemap = [one for one in snapshot.datasets(one for one in wanted if one in visible) if _drawable(one)]
     doc: dict[str, Any] = {
         "base": ask.base,
-        "layers": layers,
-        "basemap": [one for one in basemap if one in known],
-        "bounds": _bounds(layers, basemap),
+        "basemap": [one.id for one in basemap],
+        "tiles": {one.id: _tiles(ask, one) for one in basemap},
+        "bounds": _bounds(basemap),
         "online": {"url": chosen.online_basemap, "attribution": chosen.online_attribution}
         if chosen.online_basemap else None,
-        "links": document_links(ask, OFFERS),
     }  # fmt: skip
-    answer = document(ask, doc, "viewer.html", {"words": words("viewer.", ask.lang)})
+    if ask.chosen.name != "html":
+        layers = [_layer(ask, one) for one in snapshot.datasets(snapshot.visible())]
+        return document(ask, {**doc, "layers": layers, "links": document_links(ask, OFFERS)}, "")
+    shown = [(one, one.version) for one in basemap if one.version is not None]
+    script = _inline("viewer/first.js")
+    context = {
+        "words": words("viewer.", ask.lang),
+        "first": {"bounds": doc["bounds"], "tiles": list(doc["tiles"].values())},
+        "picture": service.pictures().of(shown, doc["bounds"]),
+        "styles": _inline("satudata.css", "viewer/viewer.css"),
+        "script": script,
+    }
+    answer = document(ask, doc, "viewer.html", context)
     origin = _ORIGIN.match(chosen.online_basemap)
-    if origin and ask.chosen.name == "html":
-        answer.headers["Content-Security-Policy"] = page_policy(origin.group(0))
+    answer.headers["Content-Security-Policy"] = page_policy(origin.group(0) if origin else "", script)
+    answer.effort = _EFFORT
     return answer
+
+
+_EFFORT = 7
+"""Brotli's level for the page: it is packed once for all who come, and the first picture waits for it."""
+
+
+@cache
+def _inline(*names: str) -> str:
+    """Return texts of our own static files that stand in the page itself."""
+    return "".join((pages.STATIC / name).read_text(encoding="utf-8") for name in names)
+
+
+def _drawable(dataset: Dataset) -> bool:
+    schema = dataset.version.schema if dataset.version else None
+    return dataset.kind == "feature" and bool(schema and schema.geometry_type)
+
+
+def _tiles(ask: Ask, dataset: Dataset) -> str:
+    """Return the address of the layer's tiles, of this very version, so that browsers keep them."""
+    version = dataset.version.version if dataset.version else 0
+    path = f"/collections/{segment(dataset.id)}/tiles/WebMercatorQuad/"
+    return f"{ask.base}{path}{{z}}/{{y}}/{{x}}?f=mvt&version={version}"
 
 
 def _layer(ask: Ask, dataset: Dataset) -> dict[str, Any]:
@@ -65,9 +104,9 @@ def _layer(ask: Ask, dataset: Dataset) -> dict[str, Any]:
     return {name: value for name, value in said.items() if value not in (None, "", False)}
 
 
-def _bounds(layers: list[dict[str, Any]], first: list[str]) -> BBox:
+def _bounds(basemap: list[Dataset]) -> BBox:
     """Return the extent of the basemap's layers, else Indonesia."""
-    boxes = [one["bbox"] for one in layers if one["id"] in first and "bbox" in one]
+    boxes = [one.version.bbox for one in basemap if one.version is not None and one.version.bbox]
     if not boxes:
         return INDONESIA
     west, south, east, north = zip(*boxes, strict=True)

@@ -1,6 +1,6 @@
 // The map below all others: our own boundaries on a plain sea, a graticule, and (when configured and
 // chosen) somebody else's tiles. Nothing of it needs another host.
-import { address, config, part, say, t } from "./setup.js";
+import { config, say, t } from "./setup.js";
 
 const graticule = () => {
   const lines = [];
@@ -19,7 +19,7 @@ export const baseStyle = () => {
     const source = `base:${id}`;
     sources[source] = {
       type: "vector",
-      tiles: [address(`/collections/${part(id)}/tiles/WebMercatorQuad/{z}/{y}/{x}`, { f: "mvt" }).replaceAll("%7B", "{").replaceAll("%7D", "}")],
+      tiles: [config.tiles[id]],
       maxzoom: 12,
     };
     layers.push(
@@ -29,6 +29,9 @@ export const baseStyle = () => {
   }
   return { version: 8, glyphs: `${config.base}/fonts/{fontstack}/{range}.pbf`, sources, layers };
 };
+
+// Whether everything of it that the view needs is drawn.
+export const baseDrawn = (map) => config.basemap.every((id) => map.getSource(`base:${id}`) && map.isSourceLoaded(`base:${id}`));
 
 export const showOnline = (map, shown) => {
   if (!config.online) return;

@@ -1,32 +1,36 @@
 // The map viewer: puts the parts together.
-import { config, say, t } from "./setup.js";
-import { baseStyle, showOnline } from "./basemap.js";
-import { Layers } from "./layers.js";
-import { drawCatalogue, drawShown } from "./tree.js";
-import { startSearch } from "./search.js";
-import { startInspect } from "./inspect.js";
-import { startTable } from "./table.js";
-import { startMeasure } from "./measure.js";
-import { startTime } from "./time.js";
-import { startCompare } from "./compare.js";
-import { startPrint } from "./print.js";
+import { config, layerOf, loadLayers, say, t } from "./setup.js";
+import { baseDrawn, baseStyle, showOnline } from "./basemap.js";
 import * as permalink from "./permalink.js";
 
 const given = permalink.read();
-const [west, south, east, north] = config.bounds;
+const { view, place, done, fitted } = window.first; // first.js, in the page
 const map = new maplibregl.Map({
   container: "map",
   style: baseStyle(),
-  ...(given.view ?? { bounds: [[west, south], [east, north]], fitBoundsOptions: { padding: 30 } }),
+  ...view,
   renderWorldCopies: false,
   attributionControl: false,
-  canvasContextAttributes: { preserveDrawingBuffer: true },
   locale: {
     "NavigationControl.ZoomIn": t("map.zoom-in"), "NavigationControl.ZoomOut": t("map.zoom-out"),
     "NavigationControl.ResetBearing": t("map.north"), "Map.Title": t("map.title"),
   },
 });
-map.once("render", () => performance.mark("map-first-paint"));
+// The tools are asked for once the map has its own, so that they do not delay it.
+const TOOLS = ["layers", "tree", "search", "inspect", "table", "measure", "time", "compare", "print"];
+const arrived = Promise.all([loadLayers(), ...TOOLS.map((name) => import(`./${name}.js`))]);
+arrived.catch((error) => say(error.message));
+
+// The first picture goes when the map has drawn the same.
+map.on("move", () => { const { lng, lat } = map.getCenter(); place({ zoom: map.getZoom(), center: [lng, lat] }); });
+const drawn = () => {
+  if (!baseDrawn(map)) return;
+  map.off("render", drawn);
+  done();
+  performance.mark("map-complete");
+  if (!performance.getEntriesByName("map-first-paint").length) performance.mark("map-first-paint");
+};
+map.on("render", drawn);
 map.addControl(new maplibregl.NavigationControl(), "top-right");
 map.addControl(new maplibregl.ScaleControl({ unit: "metric" }), "bottom-right");
 map.addControl(new maplibregl.AttributionControl({ compact: true }), "bottom-right");
@@ -67,6 +71,7 @@ document.getElementById("toggle-side").addEventListener("click", () => {
 });
 
 map.on("load", async () => {
+  const [, { Layers }, { drawCatalogue, drawShown }, { startSearch }, { startInspect }, { startTable }, { startMeasure }, { startTime }, { startCompare }, { startPrint }] = await arrived;
   const parts = {};
   const save = () => permalink.write(map, layers, { time: parts.time?.value ?? "", compare: parts.compare?.value ?? "", panel: panel === "layers" ? "" : panel });
   const layers = new Layers(map, () => {
@@ -100,5 +105,6 @@ map.on("load", async () => {
     try { await navigator.clipboard.writeText(location.href); say(t("link.copied")); } catch { say(location.href); }
   });
   map.once("idle", () => { document.getElementById("map").dataset.ready = "true"; });
+  map.triggerRepaint(); // it may be idle already
   window.viewer = { map, layers };
 });

@@ -1,13 +1,12 @@
 // The address says what is shown, so that a link shows the same to others.
 export const read = () => {
   const given = new URLSearchParams(location.hash.slice(1));
-  const at = (given.get("map") ?? "").split("/").map(Number);
   const layers = (given.get("l") ?? "").split(",").filter(Boolean).map((text) => {
     const [id, opacity, column] = text.split(":").map(decodeURIComponent);
     return { id, opacity: Number.isFinite(Number(opacity)) && opacity !== "" && opacity !== undefined ? Math.abs(Number(opacity)) : 1, visible: !String(opacity).startsWith("-"), column: column || null };
   });
   return {
-    view: at.length === 3 && at.every(Number.isFinite) ? { zoom: at[0], center: [at[2], at[1]] } : null,
+    map: given.get("map"),
     layers: given.has("l") ? layers : null,
     time: given.get("t") ?? "",
     compare: given.get("c") ?? "",

@@ -20,10 +20,12 @@ const bar = (across) => {
 export const startPrint = (map, layers) => {
   document.getElementById("print").addEventListener("click", async () => {
     map.triggerRepaint();
-    await new Promise((done) => map.once("render", done));
-    const { ratio, across } = scaleOf(map);
+    // read while the frame is drawn: after that the browser may have thrown it away
+    const { drawn, ratio, across } = await new Promise((done) => {
+      map.once("render", () => done({ drawn: map.getCanvas().toDataURL("image/png"), ...scaleOf(map) }));
+    });
     const shown = layers.shown.filter((one) => one.visible);
-    const picture = element("img", { src: map.getCanvas().toDataURL("image/png"), alt: t("print.map") });
+    const picture = element("img", { src: drawn, alt: t("print.map") });
     const legends = shown.map((one) => element("section", {}, element("h3", {}, layerOf(one.id).title), element("ul", { class: "legend" },
       ...one.legend.map((entry) => element("li", {}, element("span", { class: `swatch ${entry.shape ?? "fill"}`, style: `--colour:${entry.color}` }), " ", entry.label)))));
     const sources = shown.map((one) => {

@@ -1,7 +1,7 @@
 // What the page carries: settings and words. No script has words of its own.
 const read = (id) => JSON.parse(document.getElementById(id).textContent);
 
-export const config = read("viewer-config");
+export const config = { ...read("viewer-config"), layers: [] };
 const words = read("viewer-words");
 
 export const t = (key, params = {}) =>
@@ -46,5 +46,7 @@ export const say = (text) => {
   clearTimeout(silence);
   silence = setTimeout(() => { status.textContent = ""; }, 8000);
 };
+// The layers come while the map draws: there may be thousands.
+export const loadLayers = async () => { config.layers = (await ask("/peta", { f: "json" })).layers; };
 export const layerOf = (id) => config.layers.find((one) => one.id === id);
 export const part = (id) => encodeURIComponent(id);
