@@ -115,21 +115,22 @@ class Style:
             each = self._colours(np.arange(low, low + 256, dtype=np.float64))
             found = each.take(data.astype(np.intp) - low)
         else:
-            found = self._colours(np.where(mask, 0, data).astype(np.float64))
-        found[mask] = 0
+            found = self._colours(np.where(mask, data.dtype.type(0), data))
+        found *= ~mask
         return found
 
-    def _colours(self, data: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
+    def _colours(self, data: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         """Return the palette index of values, all of them valid."""
         if self.kind == "classes":
-            found = _above(data, self.bounds) + np.uint8(1)
-            found[found >= len(self.palette)] = 0  # above the last class
+            found = _above(data.astype(np.float64), self.bounds) + np.uint8(1)
+            found *= found < len(self.palette)  # none above the last class
             return found
         low, high = self.bounds
         if not high > low:
             return np.ones(data.shape, dtype=np.uint8)
-        part = (data - low) * ((_SHADES - 1) / (high - low))
-        return (np.rint(part.clip(0, _SHADES - 1)) + 1).astype(np.uint8)
+        shade: npt.NDArray[Any] = (data - low) * ((_SHADES - 1) / (high - low))
+        shade += 1.5  # what is cut off below is rounded so
+        return shade.clip(1, _SHADES, out=shade).astype(np.uint8)
 
 
 def _above(data: npt.NDArray[np.float64], bounds: Sequence[float]) -> npt.NDArray[np.uint8]:
