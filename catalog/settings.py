@@ -107,11 +107,13 @@ class ProcessSettings(Strict):
     public_jobs: bool = Field(default=False, description="Whether anybody may list all jobs")
 
 
-type DownloadFormat = Literal["gpkg", "geoparquet", "flatgeobuf", "shapefile", "geojson", "csv", "kml"]
+type DownloadFormat = Literal[
+    "gpkg", "geoparquet", "flatgeobuf", "shapefile", "geojson", "csv", "csvw", "kml"
+]
 
 
 def _all_formats() -> list[DownloadFormat]:
-    return ["gpkg", "geoparquet", "flatgeobuf", "shapefile", "geojson", "csv", "kml"]
+    return ["gpkg", "geoparquet", "flatgeobuf", "shapefile", "geojson", "csv", "csvw", "kml"]
 
 
 class DownloadSettings(Strict):

@@ -13,12 +13,14 @@ from catalog.errors import RecordError
 from catalog.messages import text
 from catalog.model import LayerSchema, VersionInfo
 from layers.downloads.about import about
+from layers.downloads.csvw import MEDIA as CSVM
+from layers.downloads.csvw import SUFFIX, csvw
 from layers.downloads.extract import Extract, by_region, read_extract, where
 from layers.downloads.formats import Format, fitting
 from layers.downloads.shelf import Download, Shelf, file_name
 from layers.downloads.write import Piece
 from ogc_server import qgis
-from ogc_server.answer import PINNED, REVALIDATE, Answer, content_tag
+from ogc_server.answer import PINNED, REVALIDATE, Answer, content_tag, link_header
 from ogc_server.ask import Ask, segment
 from ogc_server.errors import NotReadyError, ParameterError
 from ogc_server.links import document as document_links
@@ -40,7 +42,7 @@ FILE_OFFERS = (
         "application/octet-stream",
         ("application/geopackage+sqlite3", "application/vnd.apache.parquet", "application/flatgeobuf",
          "application/zip", "application/geo+json", "text/csv", "application/vnd.google-earth.kml+xml",
-         "application/json", "text/html", "application/xml", "application/x-qgis-layer-definition"),
+         "application/json", CSVM, "text/html", "application/xml", "application/x-qgis-layer-definition"),
     ),
 )  # fmt: skip
 TABLE = (*COMMON, VERSION)
@@ -117,8 +119,11 @@ def download(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
         style = qgis_style(service, dataset, info, ask.lang)
         body = qgis.layer_definition(ask, dataset, info, style[0] if style else None)
         return Answer(body, qgis.MEDIA, tag=content_tag(body), headers=qgis.as_file(name))
-    kind = _kind(service, name, dataset, _schema(info))
+    described = name == f"{dataset.id}.csv{SUFFIX}"
+    kind = _kind(service, name.removesuffix(SUFFIX) if described else name, dataset, _schema(info))
     part = _part(ask, _schema(info))
+    if described:
+        return _csv_metadata(ask, dataset, info, part)
     shelf = shelf_of(service)
     found = shelf.find(info, file_name(info, kind, part)) or _made(service, shelf, dataset, info, kind, part)
     headers = {"Repr-Digest": f"sha-256=:{_base64(found.sha256)}:", "X-Checksum-Sha256": found.sha256}
@@ -127,7 +132,24 @@ def download(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
         cache=PINNED if version else REVALIDATE, filename=found.name,
     )  # fmt: skip
     answer.headers |= headers
+    if kind.name == "csv":
+        href = _href(ask, dataset.id, f"{dataset.id}.csv{SUFFIX}", **_chosen(ask))
+        answer.headers["Link"] = link_header([{"href": href, "rel": "describedby", "type": CSVM}])
     return answer
+
+
+def _csv_metadata(ask: Ask, dataset: Dataset, info: VersionInfo, part: Extract) -> Answer:
+    """Return the CSVW document of the CSV, or of the part of it that is asked for in the same words."""
+    said = about(dataset, info, part.label().removeprefix("-"))
+    url = _href(ask, dataset.id, f"{dataset.id}.csv", **_chosen(ask))
+    body = csvw(said, _schema(info), url)
+    cache = PINNED if ask.values.get("version") else REVALIDATE
+    return Answer(body, CSVM, tag=content_tag(body), cache=cache)
+
+
+def _chosen(ask: Ask) -> dict[str, str]:
+    """Return the parameters that choose a part, as they were given."""
+    return {name: value for name, value in ask.pairs if name in ("wilayah", "bbox")}
 
 
 def _base64(hexadecimal: str) -> str:

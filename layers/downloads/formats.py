@@ -37,6 +37,7 @@ FORMATS = {
         Format("shapefile", "shp.zip", "application/zip", tables=False, mixed=False),
         Format("geojson", "geojson", "application/geo+json", tables=False),
         Format("csv", "csv", "text/csv; charset=utf-8; header=present"),
+        Format("csvw", "csv.zip", "application/zip"),
         Format("kml", "kml", "application/vnd.google-earth.kml+xml", tables=False),
     )
 }

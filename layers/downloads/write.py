@@ -28,6 +28,8 @@ from layers.columns import GEOM
 from layers.contract import FeatureBatch, LayerReader, Query
 from layers.crs import is_lonlat, transform
 from layers.downloads.about import About
+from layers.downloads.csvw import GEOMETRY as WKT
+from layers.downloads.csvw import SUFFIX, csvw
 from layers.downloads.formats import Format
 from layers.geometry import type_name
 from layers.geopackage.format import put_iso
@@ -187,7 +189,7 @@ def _csv(piece: Piece, batches: _Counted, path: Path) -> None:
     spatial = schema.geometry_type is not None
     with path.open("w", encoding="utf-8", newline="") as file:
         out = csv.writer(file)
-        out.writerow([ID, *columns.values(), *(["geometry_wkt"] if spatial else [])])
+        out.writerow([ID, *columns.values(), *([WKT] if spatial else [])])
         for batch in batches:
             shapes: Iterable[Any] = [None] * len(batch)
             if spatial and batch.geometries is not None:
@@ -196,6 +198,26 @@ def _csv(piece: Piece, batches: _Counted, path: Path) -> None:
             for feature_id, row, shape in zip(batch.ids, batch.rows, shapes, strict=True):
                 values = [_text(row.get(name)) for name in columns]
                 out.writerow([cell(feature_id), *values, *([shape or ""] if spatial else [])])
+
+
+def _csvw(piece: Piece, batches: _Counted, path: Path) -> None:
+    """Write a ZIP of the CSV, what it says in CSVW, the ISO 19139 record, and a text for people."""
+    about = piece.about
+    name = f"{about.dataset}.csv"
+    with TemporaryDirectory(dir=path.parent, prefix=".csv-") as folder:
+        table = Path(folder) / name
+        _csv(piece, batches, table)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(table, name)
+            archive.writestr(name + SUFFIX, csvw(about, piece.schema, name))
+            archive.writestr(f"{about.dataset}.xml", about.iso)
+            notes = [
+                about.title,
+                about.description,
+                "",
+                *(f"{key}: {said}" for key, said in about.texts.items()),
+            ]
+            archive.writestr(f"{about.dataset}.txt", "\n".join(notes))
 
 
 def _text(value: Any) -> Any:
@@ -250,5 +272,5 @@ def _gdal(
 
 _WRITERS: dict[str, Callable[[Piece, _Counted, Path], None]] = {
     "gpkg": _geopackage, "geoparquet": _geoparquet, "flatgeobuf": _flatgeobuf, "shapefile": _shapefile,
-    "geojson": _geojson, "csv": _csv, "kml": _kml,
+    "geojson": _geojson, "csv": _csv, "csvw": _csvw, "kml": _kml,
 }  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,10 @@ from cli.app import App
 from cli.build_beside import builders_beside
 from cli.main import main
 from tests.ogc_server.world import POINTS, World, make_settings, open_world, points
+from tests.servers import until
+
+WAIT = 140.0
+"""The builders give way to all others."""
 
 
 @pytest.fixture
@@ -31,7 +34,7 @@ def test_files_are_made_once_and_listed(world: World) -> None:
     assert first.exit_code == 0, first.output
     made = json.loads(first.output)
     assert {one["format"] for one in made} == {
-        "gpkg", "geoparquet", "flatgeobuf", "shapefile", "geojson", "csv", "kml",
+        "gpkg", "geoparquet", "flatgeobuf", "shapefile", "geojson", "csv", "csvw", "kml",
     }  # fmt: skip
     again = json.loads(CliRunner().invoke(main, [*folders, "downloads", "build", "gudang"]).output)
     assert again == made
@@ -44,15 +47,8 @@ def test_a_new_version_gets_its_files_by_itself(world: World) -> None:
     app = App(world.settings.config_dir, world.settings.data_dir)
     root = world.settings.data_dir / "downloads" / "gudang"
     with builders_beside(app):
-        _wait(root / "v1-r1" / "gudang-v1.gpkg")
+        until((root / "v1-r1" / "gudang-v1.gpkg").is_file, "files of the first", seconds=WAIT)
         world.publish("gudang", POINTS, points(7), title="Gudang")
-        _wait(root / "v2-r1" / "gudang-v2.gpkg")
+        until((root / "v2-r1" / "gudang-v2.gpkg").is_file, "files of the second", seconds=WAIT)
     assert not [thread for thread in threading.enumerate() if thread.name == "build"]
     app.close()
-
-
-def _wait(path: Path) -> None:
-    deadline = time.monotonic() + 140  # the builders give way to all others
-    while not path.is_file():
-        assert time.monotonic() < deadline, f"{path.name} was not made"
-        time.sleep(0.1)

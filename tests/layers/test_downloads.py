@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
+import warnings
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import pyarrow.parquet as pq
 import pyogrio
 import pytest
 import shapely
+from csvw import CSVW
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -205,11 +208,44 @@ def test_csv_is_safe_in_a_spreadsheet_and_has_the_geometry(world: World, tmp_pat
     assert rows[0]["hari"] == "2025-01-01"
 
 
+def read_csvw(folder: Path, name: str) -> CSVW:
+    """Return the described table as the `csvw` package reads it; anything doubtful is an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = CSVW(str(folder / f"{name}.csv-metadata.json"), validate=True)
+        assert found.is_valid, [str(one.message) for one in found.warnings]
+    return found
+
+
+@pytest.mark.parametrize("layer", ["batas", "tabel"])
+def test_a_zipped_csv_has_its_licence_and_metadata_beside_it(
+    world: World, layer: str, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(written(world, layer, "csvw", tmp_path)) as archive:
+        names = {f"{layer}.csv", f"{layer}.csv-metadata.json", f"{layer}.xml", f"{layer}.txt"}
+        assert set(archive.namelist()) == names
+        archive.extractall(tmp_path)
+    assert (tmp_path / f"{layer}.csv").read_bytes() == written(world, layer, "csv", tmp_path).read_bytes()
+    assert "CC-BY-4.0" in read_metadata((tmp_path / f"{layer}.xml").read_bytes()).record.licence
+    assert "license: CC-BY-4.0" in (tmp_path / f"{layer}.txt").read_text("utf-8")
+    doc = json.loads((tmp_path / f"{layer}.csv-metadata.json").read_bytes())
+    assert doc["dc:license"] == "CC-BY-4.0"
+    assert doc["url"] == f"{layer}.csv"
+    (table,) = read_csvw(tmp_path, layer).tables
+    rows = list(table)
+    assert len(rows) == 360
+    assert isinstance(rows[0]["luas"], Decimal | float)
+    assert rows[0]["hari"] == datetime(2025, 1, 1)  # noqa: DTZ001 - the package reads a date so
+    assert {type(row["kota"]) for row in rows} == {bool}
+    assert rows[1]["waktu"] == datetime(2025, 1, 1, 12, tzinfo=UTC)
+    assert rows[0]["waktu"] is None
+
+
 def test_tables_are_written_where_they_can_be(world: World, tmp_path: Path) -> None:
     info = world.catalog.datasets.get("tabel").version
     assert info is not None
     assert info.schema is not None
-    assert [kind.name for kind in fitting(info.schema)] == ["gpkg", "geoparquet", "csv"]
+    assert [kind.name for kind in fitting(info.schema)] == ["gpkg", "geoparquet", "csv", "csvw"]
     for kind in ("gpkg", "geoparquet"):
         rows, _, _ = read(written(world, "tabel", kind, tmp_path))
         assert len(rows) == 360
@@ -289,7 +325,7 @@ def test_the_builder_makes_each_file_once_and_drops_what_is_old(world: World, tm
     builder = Builder(world.catalog, world.store, shelf, world.settings.downloads)
     made = builder.build(["gudang", "rahasia"])
     assert {one.dataset for one in made} == {"gudang"}
-    assert len(made) == 7
+    assert len(made) == 8
     assert all(one.download is not None for one in made)
     first = {path: path.stat().st_mtime_ns for path in tmp_path.glob("gudang/v1-*/*.facts.json")}
     builder.build(["gudang"])

@@ -63,7 +63,7 @@ def web(made: World) -> Iterator[httpx.Client]:
 def test_the_list_tells_size_checksum_and_regions(web: httpx.Client) -> None:
     doc = web.get("/collections/batas/downloads").raise_for_status().json()
     assert [one["format"] for one in doc["downloads"]] == [
-        "gpkg", "geoparquet", "flatgeobuf", "shapefile", "geojson", "csv", "kml",
+        "gpkg", "geoparquet", "flatgeobuf", "shapefile", "geojson", "csv", "csvw", "kml",
     ]  # fmt: skip
     for one in doc["downloads"]:
         answer = web.get(one["href"]).raise_for_status()
@@ -77,6 +77,21 @@ def test_the_list_tells_size_checksum_and_regions(web: httpx.Client) -> None:
     assert {(r["code"], r["name"], r["count"]) for r in doc["regions"]} == {
         ("32", "Jawa Barat", 360), ("32.03", "Kabupaten Cianjur", 360),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("part", ["", "?wilayah=32.03.01", "?bbox=107.1,-6.9,107.12,-6.88", "?version=1"])
+def test_a_csv_links_to_what_it_can_not_say(web: httpx.Client, part: str) -> None:
+    answer = web.get(f"/collections/batas/downloads/batas.csv{part}").raise_for_status()
+    described = answer.links["describedby"]
+    assert described["type"] == "application/csvm+json"
+    found = web.get(described["url"]).raise_for_status()
+    assert found.headers["content-type"] == "application/csvm+json"
+    doc = found.json()
+    assert doc["dc:license"] == "CC-BY-4.0"
+    assert web.get(doc["url"]).content == answer.content
+    columns = [one["titles"] for one in doc["tableSchema"]["columns"]]
+    assert answer.text.split("\r\n")[0].split(",") == columns
+    assert web.get("/collections/batas/downloads/tidak.csv-metadata.json").status_code == 404
 
 
 def test_the_collection_links_to_its_files(web: httpx.Client) -> None:
@@ -148,7 +163,7 @@ def test_wrong_questions_are_told(web: httpx.Client, query: str, status: int, wh
 
 def test_a_table_has_no_places(web: httpx.Client) -> None:
     doc = web.get("/collections/idm/downloads").json()
-    assert [one["format"] for one in doc["downloads"]] == ["gpkg", "geoparquet", "csv"]
+    assert [one["format"] for one in doc["downloads"]] == ["gpkg", "geoparquet", "csv", "csvw"]
     assert web.get("/collections/idm/downloads/idm.csv?bbox=1,2,3,4").json()["where"] == "bbox"
 
 
