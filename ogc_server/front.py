@@ -51,6 +51,7 @@ def _doors(ask: Ask) -> list[dict[str, Any]]:
         to("/collections", "data", JSON, "link.data"),
         to(f"/collections/{CATALOG_ID}", f"{OGC_REL}ogc-catalog", JSON, "link.catalog"),
         to("/tileMatrixSets", f"{OGC_REL}tiling-schemes", JSON, "link.grids"),
+        to("/stac", "related", JSON, "link.stac"),
         to("/processes", f"{OGC_REL}processes", JSON, "page.processes"),
         to("/jobs", f"{OGC_REL}job-list", JSON, "process.jobs"),
         to("/health", "status", JSON, "link.status"),

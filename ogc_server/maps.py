@@ -16,6 +16,7 @@ from catalog.messages import text
 from layers.raster_grid import Box, Grid, over
 from layers.raster_read import read_grid
 from layers.tiles.grid import GRIDS
+from layers.tiles.plan import DEEPEST
 from ogc_server import raster_time
 from ogc_server.answer import Answer
 from ogc_server.ask import Ask, segment
@@ -30,6 +31,7 @@ from ogc_server.raster_picture import empty_png, legend_png
 from ogc_server.raster_style import Style, legend, style_of
 from ogc_server.service import Service, document
 from ogc_server.snapshot import Snapshot, missing
+from ogc_server.tiles import limit
 
 PNG = "image/png"
 PNG_OFFER = Offer("png", PNG)
@@ -159,6 +161,7 @@ def _tile_set(layer: RasterLayer, ask: Ask, tms: str, *, brief: bool) -> dict[st
     template = ask.href(f"{here}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}", version).replace("%7B", "{")
     doc: dict[str, Any] = {
         "title": layer.title(ask.lang), "dataType": "map", "tileMatrixSetURI": grid.uri,
+        "tileMatrixSetId": tms,
         "crs": grid.crs,
         "links": [
             link(ask.href(here, version), "self", JSON, text("link.self", ask.lang)),
@@ -171,4 +174,5 @@ def _tile_set(layer: RasterLayer, ask: Ask, tms: str, *, brief: bool) -> dict[st
     if layer.info.bbox:
         west, south, east, north = layer.info.bbox
         doc["boundingBox"] = {"lowerLeft": [west, south], "upperRight": [east, north], "crs": CRS84.uri}
+        doc["tileMatrixSetLimits"] = [limit(grid, layer.info.bbox, zoom) for zoom in range(DEEPEST + 1)]
     return doc

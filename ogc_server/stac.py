@@ -134,7 +134,7 @@ def _band(info: VersionInfo, band: Band) -> dict[str, Any]:
         "minimum": figures["min"], "maximum": figures["max"], "mean": figures["mean"],
         "stddev": figures["std"], "valid_percent": share,
     }  # fmt: skip
-    said: dict[str, Any] = {"name": band.name, "data_type": band.dtype}
+    said: dict[str, Any] = {"name": band.name, "data_type": band.dtype, "raster:sampling": "area"}
     if info.extra.get("nodata_nan"):
         said["nodata"] = "nan"
     elif info.extra.get("nodata") is not None:

@@ -176,7 +176,7 @@ def _metadata(
             "lowerLeft": list(box[:2]), "upperRight": list(box[2:]),
             "crs": "http://www.opengis.net/def/crs/OGC/1.3/CRS84",
         },
-        "tileMatrixSetLimits": [_limit(grid, box, zoom) for zoom in range(first, last + 1)],
+        "tileMatrixSetLimits": [limit(grid, box, zoom) for zoom in range(first, last + 1)],
         "layers": _layers(ask, dataset, plan, first, last),
         "mediaTypes": [MVT],
         "archive": {**summary(state), **(report.model_dump() if report else {})},
@@ -217,7 +217,8 @@ def _layers(ask: Ask, dataset: Dataset, plan: TilePlan, first: int, last: int) -
     return [one, label]
 
 
-def _limit(grid: Grid, box: BBox, zoom: int) -> dict[str, Any]:
+def limit(grid: Grid, box: BBox, zoom: int) -> dict[str, Any]:
+    """Return the rows and columns of a zoom that a box in degrees touches."""
     row_first, row_last, column_first, column_last = grid.limits(box, zoom)
     return {
         "tileMatrix": str(zoom), "minTileRow": row_first, "maxTileRow": row_last,

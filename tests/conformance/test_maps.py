@@ -443,7 +443,14 @@ def test_every_crs_that_is_listed(client: httpx.Client) -> None:
 @holds(f"{MAPS}tilesets", "desc-links", "tiles-parameters")
 def test_tiles_take_the_parameters_of_a_map(client: httpx.Client) -> None:
     href = rels(client, "/collections/bahaya")["http://www.opengis.net/def/rel/ogc/1.0/tilesets-map"]
-    assert client.get(href).json()["tilesets"]
+    for one in client.get(href).json()["tilesets"]:
+        links = {link["rel"].rpartition("/")[2]: link["href"] for link in one["links"]}
+        scheme, told = client.get(links["tiling-scheme"]).json(), client.get(links["self"]).json()
+        assert (scheme["uri"], scheme["crs"]) == (one["tileMatrixSetURI"], one["crs"])
+        assert told["tileMatrixSetLimits"][9]["tileMatrix"] == "9"
+        spot = told["tileMatrixSetLimits"][9]
+        tile = links["item"].format(tileMatrix=9, tileRow=spot["minTileRow"], tileCol=spot["minTileCol"])
+        assert client.get(tile).headers["content-type"] == "image/png"
     plain = picture(client.get(TILE))
     assert plain.shape[:2] == (256, 256)
     for asked, shape in (({"width": 512}, (512, 512)), ({"height": 128}, (128, 128)),

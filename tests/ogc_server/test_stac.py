@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from pystac.stac_io import DefaultStacIO
 
 from tests.ogc_server.rasters import HIGH, WIDE, door, index, publish
 from tests.ogc_server.world import World
+from tests.servers import until
 
 
 @pytest.fixture(scope="module")
@@ -50,18 +52,12 @@ class OverHttp(DefaultStacIO):
 @pytest.fixture(scope="module")
 def catalog(opened: tuple[World, httpx.Client]) -> pystac.Catalog:
     client = opened[1]
-    for _ in range(100):
-        if (
-            len(
-                [
-                    one
-                    for one in client.get("/stac/collections/bahaya").json()["links"]
-                    if one["rel"] == "item"
-                ]
-            )
-            == 2
-        ):
-            break
+
+    def items() -> int:
+        links = client.get("/stac/collections/bahaya").json()["links"]
+        return [one["rel"] for one in links].count("item")
+
+    until(lambda: items() == 2, "both versions")
     return pystac.Catalog.from_file(f"{client.base_url}/stac", stac_io=OverHttp(client))
 
 
@@ -89,6 +85,47 @@ def test_an_item_tells_place_grid_and_bands(catalog: pystac.Catalog) -> None:
     assert bands[1]["data_type"] == "uint32"
     assert item.bbox is not None
     assert item.bbox[0] < 107 < item.bbox[2]
+
+
+def test_the_extensions_hold_what_they_promise(catalog: pystac.Catalog) -> None:
+    """Their JSON Schemas are on the network only; these are their rules for the fields that we write.
+
+    projection 2.0.0: `code` AUTHORITY:CODE, `bbox` of 4, `shape` two whole numbers, `transform` 6 or 9
+    numbers; raster 2.0.0: `raster:sampling` of a band is area or point; file 2.1.0: `file:size` a whole
+    number. A prefix of no declared extension, or a field that its extension does not know, is a mistake.
+    """
+    known = {
+        "proj": {"code", "bbox", "shape", "transform", "wkt2"}, "raster": {"sampling"}, "file": {"size"},
+    }  # fmt: skip
+    for item in catalog.get_items(recursive=True):
+        doc = item.to_dict(transform_hrefs=False)
+        declared = {url.split("/")[3].removesuffix("ection") for url in doc["stac_extensions"]}
+        assert declared == set(known)
+        said, asset = doc["properties"], doc["assets"]["data"]
+        places = (said, asset, doc["assets"]["thumbnail"], *asset["bands"])
+        for prefix, _, name in (key.partition(":") for place in places for key in place if ":" in key):
+            assert name in known[prefix]
+        assert re.fullmatch(r"[A-Z]+:\d+", said["proj:code"])
+        assert [len(said[f"proj:{name}"]) for name in ("bbox", "shape", "transform")] == [4, 2, 6]
+        assert all(isinstance(one, int) and one > 0 for one in said["proj:shape"])
+        assert isinstance(asset["file:size"], int)
+        assert {band["raster:sampling"] for band in asset["bands"]} == {"area"}
+        for band in asset["bands"]:
+            assert set(band["statistics"]) <= {
+                "minimum",
+                "maximum",
+                "mean",
+                "stddev",
+                "count",
+                "valid_percent",
+            }
+            assert band["data_type"] in ("uint8", "uint16", "uint32", "int16", "int32", "float32", "float64")
+
+
+def test_the_landing_page_leads_to_the_catalog(opened: tuple[World, httpx.Client]) -> None:
+    links = opened[1].get("/", headers={"accept": "application/json"}).json()["links"]
+    href = next(link["href"] for link in links if link["href"].endswith("/stac"))
+    assert opened[1].get(href).json()["type"] == "Catalog"
 
 
 def test_the_asset_is_the_raster_of_that_version(
