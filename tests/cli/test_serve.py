@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.ogc_server.world import make_settings
-from tests.servers import free_port
+from tests.servers import PATIENCE, free_port, listens
 
 
 def _children(pid: int) -> list[int]:
@@ -34,7 +34,7 @@ def _running(pid: int) -> bool:
         return False
 
 
-def _until(done: object, seconds: float = 60) -> bool:
+def _until(done: object, seconds: float = PATIENCE) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if done():  # type: ignore[operator]
@@ -55,19 +55,18 @@ def test_no_scheduler_is_left_behind(tmp_path: Path, how: signal.Signals) -> Non
         "--data",
         str(settings.data_dir),
     ]
+    port = free_port()
     server = subprocess.Popen(
-        [*command, "serve", "--port", str(free_port()), "--workers", "1"], stderr=subprocess.DEVNULL
+        [*command, "serve", "--port", str(port), "--workers", "1"], stderr=subprocess.DEVNULL
     )
     children: list[int] = []
     try:
         assert _until(lambda: _children(server.pid)), "the scheduler did not start"
         children = _children(server.pid)
-        time.sleep(3)  # both are at work
+        assert _until(lambda: listens(port)), "the server did not start"  # both are at work
         server.send_signal(how)
-        server.wait(30)
-        assert _until(lambda: not any(_running(child) for child in children), 30), (
-            "the scheduler went on alone"
-        )
+        server.wait(PATIENCE)
+        assert _until(lambda: not any(_running(child) for child in children)), "the scheduler went on alone"
     finally:
         server.kill()
         for child in filter(_running, children):

@@ -16,6 +16,7 @@ from playwright.sync_api import Browser
 from tests.cli.test_road import shop as shop  # the harvested sample
 from tests.ogc_server.test_embed import site
 from tests.servers import missing
+from tests.servers import until as wait_until
 from tests.servers.browser import Watch, pixels, until
 from tests.servers.ours import HOUSE, Deployment
 
@@ -60,11 +61,7 @@ def test_web_examples_draw_a_map(browser: Browser, base: str, library: str, tmp_
             picture = pixels(page.locator(element).screenshot())
             return len(np.unique(picture.reshape(-1, 3) // 32, axis=0))
 
-        for _ in range(60):
-            if colours() > 5:
-                break
-            page.wait_for_timeout(500)
-        assert colours() > 5, "nothing was drawn"
+        wait_until(lambda: colours() > 5, "something is drawn", pause=0.3)
         page.wait_for_load_state("networkidle")
         assert [url for url in watch.asked if not url.startswith((base, other, "data:", "blob:"))] == []
         assert watch.wrong == []

@@ -56,7 +56,7 @@ def tls_url(tmp_path: Path) -> Iterator[str]:
     yield f"https://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     server.server_close()
-    thread.join(5)
+    thread.join(60)
 
 
 def source(url: str, verify: bool) -> SourceConfig:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +15,6 @@ import pytest
 import rasterio
 import requests
 import shapely
-import uvicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely.geometry import shape
@@ -31,7 +28,7 @@ from harvesters.sample.land import make_land
 from harvesters.sample.server import PAGE, SERVICE, app
 from layers.contract import Query
 from tests.harvesters.support import World
-from tests.servers import free_port
+from tests.servers.thread import in_thread
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 INDONESIA = shapely.box(95, -11, 141, 6)
@@ -46,18 +43,8 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def running(folder: Path) -> Iterator[str]:
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app(folder), host="127.0.0.1", port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 10
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.02)
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
+    with in_thread(app(folder)) as url:
+        yield url
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -181,23 +181,26 @@ for page in range(60):
     ids = [f"{page:03}-{i:04}" for i in range(500)]
     writer.write(f"p{page}", FeatureBatch(ids, [{"n": i, "t": "x" * 50} for i in range(500)]))
     print(page, flush=True)
+if len(sys.argv) > 3:
+    sys.stdin.readline()  # nobody writes: it is killed before it finishes, however late the signal
 print("finish", flush=True)
 writer.finish(int(sys.argv[2]), "r")
 print("done", flush=True)
 """
 
 
-def child(root: Path, version: int) -> subprocess.Popen[str]:
+def child(root: Path, version: int, *wait: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(root), str(version)], stdout=subprocess.PIPE, text=True,
-        cwd=Path(__file__).resolve().parents[2],
+        [sys.executable, "-c", CHILD, str(root), str(version), *wait], stdout=subprocess.PIPE, text=True,
+        stdin=subprocess.PIPE, cwd=Path(__file__).resolve().parents[2],
     )  # fmt: skip
 
 
 @pytest.mark.parametrize(("at", "pause"), [("0", 0.0), ("31", 0.003), ("finish", 0.0), ("finish", 0.03)])
 def test_kill_at_any_moment_resumes(tmp_path: Path, at: str, pause: float) -> None:
-    first = child(tmp_path, 1)
+    first = child(tmp_path, 1, *([] if at == "finish" else ["wait"]))
     assert first.stdout is not None
+    assert first.stdin is not None
     for line in first.stdout:
         if line.strip() == at:
             break
@@ -205,12 +208,13 @@ def test_kill_at_any_moment_resumes(tmp_path: Path, at: str, pause: float) -> No
     first.send_signal(signal.SIGKILL)
     first.wait()
     first.stdout.close()
+    first.stdin.close()
     store = GeoPackageStore(tmp_path)
     if store.versions("besar"):  # it was quicker than the signal
         assert at == "finish"
         return
     second = child(tmp_path, store.next_version("besar"))
-    out, _ = second.communicate(timeout=60)
+    out, _ = second.communicate(timeout=120)
     pages = [line for line in out.split() if line.isdigit()]
     assert out.split()[-1] == "done"
     assert len(pages) < 60

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.ogc_server.conftest import running
 from tests.ogc_server.world import DESA, POINTS, World, desa, fill, make_settings, open_world, points
+from tests.servers import until
 from tests.servers.postgres import Postgres, postgres  # noqa: F401 - a fixture
 
 CRS = "http://www.opengis.net/def/crs/"
@@ -270,12 +271,7 @@ def test_pages_are_of_one_version_while_data_changes(fresh: World, shared_data: 
 
 
 def wait_for(client: httpx.Client, url: str, matched: int) -> None:
-    import time
-
-    deadline = time.monotonic() + 5
-    while client.get(url, params={"limit": 1}).json().get("numberMatched") != matched:
-        assert time.monotonic() < deadline, "the change was not seen within 5 s"
-        time.sleep(0.05)
+    until(lambda: client.get(url, params={"limit": 1}).json().get("numberMatched") == matched, "the change")
 
 
 def test_time_travel_and_roll_back(fresh: World) -> None:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,15 +21,7 @@ from ogc_server.live import Live
 from ogc_server.snapshot import Snapshot
 from tests.ogc_server.conftest import running
 from tests.ogc_server.world import POINTS, World, make_settings, open_world, points
-from tests.servers import free_port
-
-
-def eventually(check: Any, seconds: float = 5) -> None:
-    """Wait until `check` is true; fail after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, "not within the time that is promised"
-        time.sleep(0.05)
+from tests.servers import PATIENCE, free_port, until
 
 
 def ids(client: httpx.Client) -> set[str]:
@@ -55,6 +46,14 @@ def test_four_clients_see_no_error_while_collections_come_change_and_go(fresh: W
                     asked[number] += 1
                 versions[number].append(client.get("/collections/tetap").json()["version"])
 
+    def rounds() -> None:
+        """Let every client see the newest version, and go round once more."""
+        newest = fresh.catalog.versions.current("tetap")
+        assert newest is not None
+        until(lambda: wrong or all(seen and seen[-1] == newest.version for seen in versions), "all see it")
+        before = list(asked)
+        until(lambda: wrong or all(n >= b + 4 for n, b in zip(asked, before, strict=True)), "a round")
+
     with running(fresh) as url:
         threads = [threading.Thread(target=hammer, args=(number, url)) for number in range(4)]
         for thread in threads:
@@ -63,29 +62,28 @@ def test_four_clients_see_no_error_while_collections_come_change_and_go(fresh: W
             for turn in range(6):
                 fresh.publish("tetap", POINTS, points(20 + turn))
                 fresh.publish("lewat", POINTS, points(5 + turn))
-                time.sleep(0.25)
+                rounds()
                 fresh.catalog.datasets.tombstone("lewat", reason="sudah lewat", by="tests")
                 if turn:
                     fresh.catalog.versions.mark_removed("tetap", turn, by="tests")
                     fresh.store.remove("tetap", turn)
-                time.sleep(0.25)
+                rounds()
         finally:
             stop.set()
             for thread in threads:
-                thread.join(30)
+                thread.join(PATIENCE)
     assert not wrong
-    assert min(asked) > 20
     assert all(seen == sorted(seen) for seen in versions), "a client saw time run backwards"
     assert max(max(seen) for seen in versions) >= 5
 
 
-def test_a_new_collection_shows_and_a_withdrawn_one_is_410_within_5_s(fresh: World) -> None:
+def test_a_new_collection_shows_and_a_withdrawn_one_is_410_by_itself(fresh: World) -> None:
     with running(fresh) as url, httpx.Client(base_url=url, trust_env=False) as client:
         assert ids(client) == {"katalog"}
         fresh.publish("gudang", POINTS, points())
-        eventually(lambda: "gudang" in ids(client))
+        until(lambda: "gudang" in ids(client))
         fresh.catalog.datasets.tombstone("gudang", reason="ditarik", by="tests")
-        eventually(lambda: client.get("/collections/gudang").status_code == 410)
+        until(lambda: client.get("/collections/gudang").status_code == 410)
         assert "gudang" not in ids(client)
 
 
@@ -95,7 +93,7 @@ def test_a_new_title_changes_the_tag_and_the_answer(fresh: World) -> None:
         before = client.get("/collections/gudang")
         tag = before.headers["etag"]
         fresh.catalog.datasets.overlay("gudang", {"title": {"id": "Gudang baru"}}, by="walidata")
-        eventually(lambda: client.get("/collections/gudang").json()["title"] == "Gudang baru")
+        until(lambda: client.get("/collections/gudang").json()["title"] == "Gudang baru")
         again = client.get("/collections/gudang", headers={"if-none-match": tag})
         assert again.status_code == 200
 
@@ -116,7 +114,7 @@ def test_a_broken_layer_is_left_out_and_reported_and_heals(fresh: World) -> None
         assert [one["id"] for one in health.json()["broken"]] == ["rusak"]
         assert health.json()["status"] == "degraded"
         fresh.publish("rusak", POINTS, points())
-        eventually(lambda: client.get("/collections/rusak/items").status_code == 200)
+        until(lambda: client.get("/collections/rusak/items").status_code == 200)
         assert client.get("/health").json()["broken"] == []
 
 
@@ -255,20 +253,24 @@ def test_two_workers_both_see_changes_and_stop_when_told(tmp_path: Path) -> None
         return {int(pid) for pid in re.findall(r"INFO (\d+) ogc_server.access", lines)}
 
     try:
-        eventually(lambda: status("/health/ready") == 200 and workers(), 60)
+        until(lambda: status("/health/ready") == 200 and workers(), "a worker answers")
         first = min(workers())
         # The system chooses which worker takes a connection, and may choose the same one every time:
         # with one of them held still, it is the other that answers.
         with _held_still(first):
-            eventually(lambda: status("/health/ready") == 200 and workers() - {first}, 60)
+            until(
+                lambda: status("/health/ready") == 200 and workers() - {first},
+                "the other answers",
+                seconds=50,
+            )
         (second,) = workers() - {first}
         world.publish("baru", POINTS, points())
         for still in (first, second):
             with _held_still(still):
-                eventually(lambda: status("/collections/baru") == 200, 5)
+                until(lambda: status("/collections/baru") == 200, "the new collection", seconds=50)
     finally:
         process.terminate()
-        stopped = process.wait(30)
+        stopped = process.wait(PATIENCE)
         log.close()
         world.close()
     assert stopped in (0, -15)

@@ -24,6 +24,7 @@ from layers.raster import write_cog
 from ogc_server.processes.registry import PROCESSES
 from tests.ogc_server.conftest import running
 from tests.ogc_server.world import World, desa, make_settings, open_world, points
+from tests.servers import until
 
 SCHEME = RegionCode(field="kode", vintage=2025)
 BOUNDARIES = LayerSchema(
@@ -169,7 +170,7 @@ def test_codes_of_many_unknown_years_cost_no_more_than_one(door: httpx.Client) -
     titik = [{**HERE, "kode": "32.03.01.2001", "vintage": 1900 + n} for n in range(1000)]
     began = time.perf_counter()
     found = answer(door, "verifikasi-lokasi", {"titik": titik})
-    assert time.perf_counter() - began < 10
+    assert time.perf_counter() - began < 60  # a second on a quiet machine
     assert {one["verdik"] for one in found} == {found[0]["verdik"]}
 
 
@@ -362,13 +363,8 @@ def test_a_new_version_of_the_boundaries_is_asked(
         assert answer(door, "verifikasi-lokasi", question)[0]["nama_nyata"] == truth.rows[0]["nama"]
         renamed = [{"kode": kode, "nama": "Baru"} for kode in truth.ids]
         fresh.publish("batas", BOUNDARIES, FeatureBatch(truth.ids, renamed, truth.geometries))
-        until = time.monotonic() + 30
-        while time.monotonic() < until:  # answers go on while the new index is made
-            name = answer(door, "verifikasi-lokasi", question)[0]["nama_nyata"]
-            if name == "Baru":
-                break
-            time.sleep(0.05)
-        assert name == "Baru"
+        # answers go on while the new index is made
+        until(lambda: answer(door, "verifikasi-lokasi", question)[0]["nama_nyata"] == "Baru", "the new names")
 
 
 @pytest.mark.parametrize("lang", ["id", "en"])

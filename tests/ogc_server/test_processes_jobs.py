@@ -22,6 +22,7 @@ from ogc_server.processes.runner import Runner
 from tests.ogc_server.conftest import running
 from tests.ogc_server.test_processes import LAYERS, fill
 from tests.ogc_server.world import World, make_settings, open_world
+from tests.servers import PATIENCE
 
 SECRET = "107.1391234567"
 LATER = {"Prefer": "respond-async"}
@@ -47,7 +48,7 @@ def later(door: httpx.Client, process: str, inputs: Any, **more: Any) -> httpx.R
     return door.post(f"/processes/{process}/execution", json=body, headers=LATER)
 
 
-def until(door: httpx.Client, where: str, *states: str, seconds: float = 60) -> dict[str, Any]:
+def until(door: httpx.Client, where: str, *states: str, seconds: float = PATIENCE) -> dict[str, Any]:
     end = time.monotonic() + seconds
     while True:
         doc: dict[str, Any] = door.get(where).json()
@@ -104,18 +105,20 @@ def test_a_job_runs_outside_of_the_request(door: httpx.Client) -> None:
     assert info["jobID"] in {job["jobID"] for job in door.get("/jobs?status=successful").json()["jobs"]}
 
 
-def test_a_running_job_is_dismissed_within_two_seconds(door: httpx.Client, cianjur: World) -> None:
+def test_a_running_job_is_dismissed_at_once(door: httpx.Client, cianjur: World) -> None:
     where = later(door, "alokasi-bantuan", long_question()).headers["location"]
     early = door.get(f"{where}/results")
     assert (early.status_code, early.json()["type"]) == (404, f"{TYPES}result-not-ready")
     until(door, where, "running")
-    time.sleep(1)
+    _until_some(_workers)
     job = where.rpartition("/")[2]
     before = time.monotonic()
     got = door.delete(where)
     assert (got.status_code, got.json()["status"]) == (200, "dismissed")
     while _workers():
-        assert time.monotonic() - before < 3, "the worker goes on"
+        assert time.monotonic() - before < 30, (
+            "the worker goes on"
+        )  # at once on a quiet machine; it would take minutes
         time.sleep(0.02)
     assert door.get(where).json()["status"] == "dismissed"
     assert door.delete(where).status_code == 410
@@ -138,7 +141,7 @@ def test_a_job_whose_worker_is_killed_ends_as_failed_with_the_reason(door: httpx
     until(door, where, "running")
     (pid,) = _until_some(_workers)
     os.kill(pid, signal.SIGKILL)
-    ended = until(door, where, "failed", seconds=5)
+    ended = until(door, where, "failed")
     assert "-9" in ended["message"]
     got = door.get(f"{where}/results")
     assert got.status_code == 500
@@ -146,7 +149,7 @@ def test_a_job_whose_worker_is_killed_ends_as_failed_with_the_reason(door: httpx
 
 
 def _until_some(look: Callable[[], list[int]]) -> list[int]:
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE
     while not (found := look()):
         assert time.monotonic() < end
         time.sleep(0.02)

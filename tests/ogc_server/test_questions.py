@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from tests.analysis.test_shakemap import grid_xml
 from tests.ogc_server.conftest import running
 from tests.ogc_server.test_processes import BOUNDARIES, EVENTS, PEOPLE, STORES, answer, ask
 from tests.ogc_server.world import World, desa, make_settings, open_world
+from tests.servers import until
 from tests.servers.loopback import Answer, Asked, serve
 
 NEAR = "20260921T073107Z_-0.70_122.45"
@@ -149,10 +149,10 @@ def filled(
 @pytest.fixture(scope="module")
 def door(filled: tuple[World, FeatureBatch]) -> Iterator[httpx.Client]:
     with running(filled[0]) as url, httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
-        deadline = time.monotonic() + 60
-        while ask(client, "bantuan-terdekat", {"asal": ["32.03.01.2001"]}).status_code == 503:
-            assert time.monotonic() < deadline  # indexes are made beside the requests
-            time.sleep(0.2)
+        until(  # indexes are made beside the requests
+            lambda: ask(client, "bantuan-terdekat", {"asal": ["32.03.01.2001"]}).status_code != 503,
+            "the indexes", pause=0.2,
+        )  # fmt: skip
         yield client
 
 
@@ -233,11 +233,8 @@ def test_an_event_of_an_older_version(door: httpx.Client, filled: tuple[World, F
     )
     world.publish("revisi", EVENTS, FeatureBatch(["e"], [{"magnitudo": 5.0, "kedalaman_km": 11.0}], place))
     world.settings.processes.events = ["gempa", "revisi", "peringatan-cuaca", "tidak-ada"]
-    for _ in range(100):
-        got = ask(door, "wilayah-terdampak", {"kejadian": "e", "koleksi": "revisi"})
-        if got.status_code == 200 and got.json()["desa"]:
-            break
-    now = got.json()
+    until(lambda: door.get("/collections/revisi?f=json").json().get("version") == first + 1, "the revision")
+    now = answer(door, "wilayah-terdampak", {"kejadian": "e", "koleksi": "revisi"})
     then = answer(door, "wilayah-terdampak", {"kejadian": "e", "koleksi": "revisi", "versi": first})
     assert len(then["desa"]) > len(now["desa"]) > 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import shlex
 import subprocess
 import textwrap
 from collections.abc import Iterator
@@ -363,6 +364,20 @@ def test_a_table_colours_areas_by_their_code(client: httpx.Client) -> None:
 def test_a_wrong_join_names_the_parameter(client: httpx.Client, query: str, where: str) -> None:
     answer = client.get(f"/collections/idm-cianjur/styles/choropleth?{query}")
     assert (answer.status_code, answer.json()["where"]) == (400, where)
+
+
+def test_every_curl_example_of_the_page_on_styles_is_answered(client: httpx.Client) -> None:
+    """docs/styles.md, with the kabupaten of the tests in place of the nation."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "styles.md").read_text("utf-8")
+    examples = [shlex.split(line)[1] for line in page.splitlines() if line.startswith("curl ")]
+    assert len(examples) >= 3
+    for example in examples:
+        path = (
+            example.replace("$BASE", "")
+            .replace("idm-desa", "idm-cianjur")
+            .replace("batas-desa", "desa-cianjur")
+        )
+        assert client.get(path).status_code == 200, example
 
 
 def test_glyphs_are_ours(client: httpx.Client) -> None:

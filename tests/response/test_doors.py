@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from ogc_server.response.responder import Responder
 from tests.ogc_server.conftest import running
 from tests.ogc_server.world import World
 from tests.response.world import Desk, quake
+from tests.servers import until
 from tests.servers.misbehaving import misbehaving
 
 ID = "respons-20221121t062110z-6.84-107.05"
@@ -139,9 +139,7 @@ def test_the_schedule_has_events_answered_and_leaves_no_process_behind(desk: Des
         with responder_beside(app):
             desk.feeds["autogempa"] = [quake()]
             assert desk.harvest().state is RunState.OK
-            until = time.monotonic() + 50
-            while time.monotonic() < until and desk.catalog.versions.current(ID) is None:
-                time.sleep(0.2)
+            until(lambda: desk.catalog.versions.current(ID), "the answer", pause=0.2)
         assert desk.catalog.versions.current(ID) is not None
         assert not [thread for thread in threading.enumerate() if thread.name == "respond"]
     finally:
@@ -172,9 +170,7 @@ def test_over_http_it_answers_and_publishes_nothing(desk: Desk) -> None:
         (done,) = Responder(desk.settings, desk.catalog, store, clock=desk.clock).run()
         assert {one["kode"] for one in said["desa"]} == {row["kode"] for row in desk.rows(ID)}
         assert done.summary == {**said["ringkasan"]}
-        until = time.monotonic() + 10
-        while client.get(f"/collections/{ID}").status_code != 200 and time.monotonic() < until:
-            time.sleep(0.1)
+        until(lambda: client.get(f"/collections/{ID}").status_code == 200, "the answer is served")
         assert [one["id"] for one in ask(kejadian=EVENT).json()["koleksi"]] == [ID, f"{ID}-rencana"]
         listed = {
             one["id"] for one in client.get("/collections", params={"limit": 100}).json()["collections"]

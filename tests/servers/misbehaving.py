@@ -125,7 +125,7 @@ class Misbehaving:
         self.released.set()
         self._http.shutdown()
         self._http.server_close()
-        self._thread.join(5)
+        self._thread.join(60)
 
 
 @contextmanager
