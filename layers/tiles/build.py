@@ -1,10 +1,11 @@
 """Builds a version's archives with tippecanoe: planned, crash-safe, with progress and a report.
 
-Neighbours share their edges at every zoom: `--no-simplification-of-shared-nodes` simplifies what two
-areas share the same way in both, and no small area is replaced by a square
-(`--no-tiny-polygon-reduction`). What is too much for a tile is merged into its neighbour
-(`--coalesce-densest-as-needed`), never left out; tippecanoe counts it per zoom and we pass it on.
-Options: https://github.com/felt/tippecanoe (2.72).
+Neighbours share their edges at every zoom. The overview zooms of areas are made of one cleaned coverage
+(`coverage`, `overview`), the deeper ones by tippecanoe at the same time: what two areas share is
+simplified alike in both (`--no-simplification-of-shared-nodes`), no small area is replaced by a square
+(`--no-tiny-polygon-reduction`). Lines, and areas that overlap, are tippecanoe's at all zooms; what is too
+much for a tile is then merged into its neighbour (`--coalesce-densest-as-needed`), never left out;
+tippecanoe counts it per zoom and we pass it on. Options: https://github.com/felt/tippecanoe (2.72).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -19,24 +21,31 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 from pmtiles.tile import deserialize_directory
+from shapely.errors import GEOSException
 
 from catalog.clock import Clock
 from catalog.errors import CancelledRunError, PublishError, SatuDataError
 from layers.contract import LayerReader
 from layers.geopackage.sqlite import storage_errors
 from layers.tiles.archive import Archive
-from layers.tiles.features import lines
+from layers.tiles.coverage import OVERVIEW, NotCoverageError, Pyramid
+from layers.tiles.features import Areas, lines
 from layers.tiles.grid import GRIDS, Grid
+from layers.tiles.overview import Overview, joined
 from layers.tiles.plan import TilePlan
 from layers.tiles.state import GridReport, TileFiles, TileState
 
+LOGGER = logging.getLogger(__name__)
+
 MAX_TILE = 500_000
 """Bytes of the largest tile, gzipped, at any zoom."""
-BUILDER = 1
+BUILDER = 2
 """Raised when tiles of the same plan would come out otherwise."""
 _UNIT_BITS = 26
 """Zoom + detail at the deepest zoom: a unit is 0.6 m there, as at zoom 14 with 4,096 units a tile."""
@@ -107,43 +116,108 @@ def build(reader: LayerReader, plan: TilePlan, order: Build, progress: Progress 
 def _build(reader: LayerReader, plan: TilePlan, order: Build, files: TileFiles, meter: _Meter) -> None:
     shutil.rmtree(files.work, ignore_errors=True)
     files.work.mkdir(parents=True)
+    areas = _AreaSource(Areas()) if plan.family == "polygon" else None
     for number, name in enumerate(order.grids):
         began = time.monotonic()
         grid = GRIDS[name]
         meter.part(number, len(order.grids))
-        source = _write_lines(reader, plan, grid, files.work / f"{name}.jsonl", meter, order.stop)
-        made = files.work / f"{name}.pmtiles"
-        _run(_command(plan, grid, source, made, files.work), order, meter)
+        source = files.work / f"{name}.jsonl"
+        _write_lines(reader, plan, grid, source, meter, order.stop, areas.areas if areas else None)
+        made, coarser = _made(plan, grid, source, areas, order, meter)
         source.unlink()
-        report = _report(made, grid, time.monotonic() - began)
+        report = _report(made, grid, time.monotonic() - began, coarser)
         if report.largest_tile > MAX_TILE:
             raise PublishError(f"a tile of {report.largest_tile} bytes came out", where=plan.layer)
         files.place(made, name)
         meter.state.grids[name] = report
 
 
+@dataclass(slots=True)
+class _AreaSource:
+    """A layer of areas, and its pyramid once that is made; None, too, where it can not be."""
+
+    areas: Areas
+    pyramid: Pyramid | None = None
+    refused: bool = False
+
+    def made(self, deepest: int) -> Pyramid | None:
+        """Return the pyramid; made at the first call."""
+        if self.pyramid is None and not self.refused:
+            try:
+                self.pyramid = Pyramid(np.concatenate([*self.areas.shapes, np.empty(0, object)]), deepest)
+            except (NotCoverageError, GEOSException) as error:
+                self.refused = True
+                LOGGER.info("overview zooms are tippecanoe's: %s", error)
+            self.areas.shapes.clear()
+        return self.pyramid
+
+
+def _made(
+    plan: TilePlan, grid: Grid, source: Path, areas: _AreaSource | None, order: Build, meter: _Meter
+) -> tuple[Path, dict[int, dict[str, int]]]:
+    """Return the archive of a grid, and what each overview zoom merged or coarsened."""
+    first, last = grid.first_zoom, plan.max_zoom + grid.first_zoom
+    work, whole = source.parent, source.with_suffix(".pmtiles")
+    split = min(OVERVIEW, last - 1)
+    if areas is None:
+        _run(_command(plan, grid, source, whole, first, last), order, meter)
+        return whole, {}
+    parts, coarser = [work / f"{grid.id}.deep.pmtiles"], dict[int, dict[str, int]]()
+    given_up = threading.Event()
+    with ThreadPoolExecutor(1) as beside:
+        deep = beside.submit(
+            _run, _command(plan, grid, source, parts[0], split + 1, last), order, meter, given_up
+        )
+        try:
+            if (pyramid := areas.made(split)) is not None:
+                low = Overview(
+                    plan, grid, pyramid, areas.areas, work, MAX_TILE,
+                    lambda given: _run([tool(), *_common(work), *given], order, None),
+                )  # fmt: skip
+                parts[:0] = low.build(coarser)
+        except BaseException:
+            given_up.set()
+            raise
+        deep.result()
+    areas.areas.labels.clear()
+    if len(parts) == 1:
+        parts.insert(0, work / f"{grid.id}.low.pmtiles")
+        _run(_command(plan, grid, source, parts[0], first, split), order, None)
+    joined(parts, whole)
+    return whole, coarser
+
+
 def _write_lines(
-    reader: LayerReader, plan: TilePlan, grid: Grid, path: Path, meter: _Meter, stop: threading.Event | None
-) -> Path:
+    reader: LayerReader, plan: TilePlan, grid: Grid, path: Path, meter: _Meter,
+    stop: threading.Event | None, areas: Areas | None,
+) -> None:  # fmt: skip
     total = max(1, reader.info.count)
     with path.open("wb", buffering=1 << 20) as out:
-        for done, text in lines(reader, plan, grid):
+        for done, text in lines(reader, plan, grid, areas):
             out.write(text)
             meter.at(15 * done / total)
             if stop is not None and stop.is_set():
                 raise CancelledRunError("the build was stopped", where=plan.layer)
-    return path
 
 
-def _command(plan: TilePlan, grid: Grid, source: Path, made: Path, work: Path) -> list[str]:
-    deepest = plan.max_zoom + grid.first_zoom
+def _common(work: Path) -> list[str]:
     return [
-        tool(), "--output", str(made), "--force", "--read-parallel", "--temporary-directory", str(work),
+        "--force", "--read-parallel", "--temporary-directory", str(work), "--no-feature-limit",
+        "--drop-rate=1", "--no-tile-stats", "--json-progress", "--progress-interval=1",
+    ]  # fmt: skip
+
+
+def _command(plan: TilePlan, grid: Grid, source: Path, made: Path, first: int, last: int) -> list[str]:
+    """Return the command for some zooms (archive's count). The deepest of all is not simplified."""
+    deepest = plan.max_zoom + grid.first_zoom
+    detail = _UNIT_BITS - plan.max_zoom if last == deepest else 12
+    return [
+        tool(), *_common(source.parent), "--output", str(made),
         "--projection", "EPSG:4326" if grid.id == "WebMercatorQuad" else "EPSG:3857",
-        "--name", plan.layer, "--layer", plan.layer, "--minimum-zoom", str(grid.first_zoom),
-        "--maximum-zoom", str(deepest), "--full-detail", str(_UNIT_BITS - plan.max_zoom), "--low-detail=12",
-        "--maximum-tile-bytes", str(MAX_TILE), "--no-feature-limit", "--drop-rate=1", "--no-tile-stats",
-        "--json-progress", "--progress-interval=1", *_thinning(plan, deepest), str(source),
+        "--name", plan.layer, "--layer", plan.layer, "--minimum-zoom", str(first),
+        "--maximum-zoom", str(last), "--full-detail", str(detail), "--low-detail=12",
+        "--maximum-tile-bytes", str(MAX_TILE),
+        *_thinning(plan, deepest), *(["--simplify-only-low-zooms"] if last == deepest else []), str(source),
     ]  # fmt: skip
 
 
@@ -154,12 +228,15 @@ def _thinning(plan: TilePlan, deepest: int) -> list[str]:
         return ["--cluster-distance=10", f"--cluster-maxzoom={deepest - 1}", "--cluster-densest-as-needed"]
     return [
         "--no-simplification-of-shared-nodes", "--no-tiny-polygon-reduction", "--simplification=4",
-        "--simplify-only-low-zooms", "--coalesce-densest-as-needed",
+        "--coalesce-densest-as-needed",
     ]  # fmt: skip
 
 
-def _run(command: list[str], order: Build, meter: _Meter) -> None:
+def _run(
+    command: list[str], order: Build, meter: _Meter | None, given_up: threading.Event | None = None
+) -> None:
     """Run tippecanoe at low priority; what it says besides its progress is kept for an error."""
+    stops = [one for one in (order.stop, given_up) if one is not None]
     environment = {**os.environ, "TIPPECANOE_MAX_THREADS": str(order.threads)}
     said: deque[str] = deque(maxlen=5)
     child = subprocess.Popen(  # noqa: S603 - our own command
@@ -169,9 +246,11 @@ def _run(command: list[str], order: Build, meter: _Meter) -> None:
     try:
         os.setpriority(os.PRIO_PROCESS, child.pid, 10)
         for line in child.stderr or ():
-            if order.stop is not None and order.stop.is_set():
+            if any(one.is_set() for one in stops):
                 raise CancelledRunError("the build was stopped")
             if line.startswith("{"):
+                if meter is None:
+                    continue
                 meter.at(15 + 0.85 * float(json.loads(line).get("progress", 0)))
             elif line.strip():
                 said.append(line.strip())
@@ -185,14 +264,14 @@ def _run(command: list[str], order: Build, meter: _Meter) -> None:
             child.stderr.close()
 
 
-def _report(path: Path, grid: Grid, seconds: float) -> GridReport:
+def _report(path: Path, grid: Grid, seconds: float, coarser: dict[int, dict[str, int]]) -> GridReport:
     archive = Archive(path)
     told = archive.metadata().get("strategies") or []
     thinned = {
         str(zoom - grid.first_zoom): {name: int(count) for name, count in one.items()}
         for zoom, one in enumerate(told)
         if one and zoom >= grid.first_zoom
-    }
+    } | {str(zoom - grid.first_zoom): told for zoom, told in coarser.items()}
     largest, tiles = _largest(path, archive)
     return GridReport(
         bytes=path.stat().st_size, tiles=tiles, largest_tile=largest, seconds=round(seconds, 1),

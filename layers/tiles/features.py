@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,19 +24,46 @@ _LABEL_PIXELS = 48
 """A name is written from the zoom on at which its area is so many pixels wide (512 to a tile)."""
 
 
-def lines(reader: LayerReader, plan: TilePlan, grid: Grid) -> Iterator[tuple[int, bytes]]:
+@dataclass(slots=True)
+class Areas:
+    """A layer of areas as it went through `lines`: what its overview zooms are made of."""
+
+    ids: list[str] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    """Attributes as MVT holds them, with `fid`."""
+    shapes: list[Geometries] = field(default_factory=list)
+    """In degrees, batch by batch."""
+    labels: list[tuple[int, bytes]] = field(default_factory=list)
+    """Names as lines of GeoJSON, each with the first zoom (archive's count) at which it is written."""
+
+    def take(self, batch: FeatureBatch, shapes: Geometries) -> None:
+        """Keep a batch's features."""
+        self.ids += batch.ids
+        self.rows += [properties(i, row) for i, row in zip(batch.ids, batch.rows, strict=True)]
+        self.shapes.append(shapes)
+
+
+def lines(
+    reader: LayerReader, plan: TilePlan, grid: Grid, areas: Areas | None = None
+) -> Iterator[tuple[int, bytes]]:
     """Yield (features done, some lines of GeoJSON); coordinates as tippecanoe is to take them.
 
     WebMercatorQuad is given degrees, WorldCRS84Quad degrees scaled to EPSG:3857's width (see `grid`).
+    `areas` takes in what it does not have yet, and this grid's names.
     """
     schema = reader.info.schema or LayerSchema(())
-    done = 0
+    done, known = 0, areas is None or bool(areas.ids)
     for batch in reader.batches(plan.names(), size=BATCH):
         shapes = lonlat(batch, schema)
         done += len(batch)
         made = [*_features(batch, shapes, plan, grid)]
+        if areas is not None and not known:
+            areas.take(batch, shapes)
         if plan.label and plan.family == "polygon":
-            made += _labels(batch, shapes, plan, grid)
+            labels = [*_labels(batch, shapes, plan, grid)]
+            made += [line for _, line in labels]
+            if areas is not None:
+                areas.labels += labels
         yield done, b"".join(made)
 
 
@@ -62,7 +90,9 @@ def _features(batch: FeatureBatch, shapes: Geometries, plan: TilePlan, grid: Gri
             yield _line(plan.layer, feature_id, properties(feature_id, row), text)
 
 
-def _labels(batch: FeatureBatch, shapes: Geometries, plan: TilePlan, grid: Grid) -> Iterator[bytes]:
+def _labels(
+    batch: FeatureBatch, shapes: Geometries, plan: TilePlan, grid: Grid
+) -> Iterator[tuple[int, bytes]]:
     """One point inside each area, from the zoom on at which its name fits."""
     texts = _texts(shapely.point_on_surface(shapes), grid)
     widths = np.sqrt(np.nan_to_num(shapely.area(shapes), nan=0.0))
@@ -70,7 +100,8 @@ def _labels(batch: FeatureBatch, shapes: Geometries, plan: TilePlan, grid: Grid)
         name = row.get(plan.label or "")
         if text is not None and name:
             first = label_zoom(width, plan.max_zoom)
-            yield _line(plan.layer + LABELS, feature_id, {FID: feature_id, "name": str(name)}, text, first)
+            said = {FID: feature_id, "name": str(name)}
+            yield first, _line(plan.layer + LABELS, feature_id, said, text, first)
 
 
 def label_zoom(width: float, deepest: int) -> int:

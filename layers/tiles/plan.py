@@ -23,6 +23,8 @@ LABELS = ":label"
 """Ends the name of the second layer of areas: one point per area to write its name at."""
 FULL_ATTRIBUTES = 20_000
 """Layers up to this many features carry all attributes; larger ones code, name and style columns."""
+SLIM = 7
+"""Before this zoom (the archive's count) areas of large layers carry only what draws and finds them."""
 DEEPEST = 16
 """The deepest zoom that is served: below the archive's own zooms tiles are made on request."""
 CLUSTERED = 2_000
@@ -55,9 +57,13 @@ class TilePlan:
     label: str | None
     max_zoom: int
     clustered: bool = False
+    slim: tuple[str, ...] | None = None
+    """What areas carry at zooms before SLIM; None: everything."""
 
-    def names(self) -> tuple[str, ...]:
-        """Return the attributes' names."""
+    def names(self, zoom: int = SLIM) -> tuple[str, ...]:
+        """Return the attributes' names at a zoom of the archive's count (deep ones, if it is not said)."""
+        if self.slim is not None and zoom < SLIM:
+            return self.slim
         return tuple(field.name for field in self.fields)
 
 
@@ -75,9 +81,14 @@ def make_plan(info: VersionInfo, options: TileOptions, styled: tuple[str, ...] =
     fields = tuple(
         f for f in schema.fields if f.name != FID and f.name in _chosen(info, options, label, styled)
     )
+    code = schema.region_code.field if schema.region_code else None
+    needed = {*styled, *(options.attributes or ()), *([code] if code else ())}
     return TilePlan(
-        info.layer_id, family, fields, label, options.max_zoom, family == "point" and info.count > CLUSTERED
-    )
+        info.layer_id, family, fields, label, options.max_zoom,
+        clustered=family == "point" and info.count > CLUSTERED,
+        slim=tuple(f.name for f in fields if f.name in needed)
+        if family == "polygon" and info.count > FULL_ATTRIBUTES else None,
+    )  # fmt: skip
 
 
 def family_of(geometry_type: str) -> Family:

@@ -26,8 +26,9 @@ def make_tile(
     """Return the gzipped tile, None when it is empty; TileBusyError when it is too much at once."""
     schema = reader.info.schema or LayerSchema(())
     stored, drawn = srid(schema), _SRID[grid.id]
+    names = plan.names(zoom + grid.first_zoom)
     kinds = {field.name: field.type for field in schema.fields}
-    columns = [f"{ID} AS {quote(FID)}", *(_column(reader.columns[n], n, kinds[n]) for n in plan.names())]
+    columns = [f"{ID} AS {quote(FID)}", *(_column(reader.columns[n], n, kinds[n]) for n in names)]
     shape = quote(GEOM) if stored == drawn else f"ST_Transform({quote(GEOM)}, {drawn})"
     sql = f"""
         WITH found AS (SELECT * FROM {reader.table}

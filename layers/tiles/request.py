@@ -50,7 +50,7 @@ def make_tile(
     where = Query(bbox=asked(grid, bounds, schema))
     if reader.count(where) > MOST_FEATURES:
         raise TileBusyError(where=plan.layer)
-    features = [*_features(reader, plan, grid, bounds, where, schema)]
+    features = [*_features(reader, plan, grid, zoom + grid.first_zoom, bounds, where, schema)]
     return encoded(plan.layer, features)
 
 
@@ -77,9 +77,15 @@ def asked(grid: Grid, bounds: BBox, schema: LayerSchema) -> BBox:
 
 
 def _features(
-    reader: LayerReader, plan: TilePlan, grid: Grid, bounds: BBox, where: Query, schema: LayerSchema
+    reader: LayerReader,
+    plan: TilePlan,
+    grid: Grid,
+    zoom: int,
+    bounds: BBox,
+    where: Query,
+    schema: LayerSchema,
 ) -> Iterator[dict[str, Any]]:
-    for batch in reader.batches(plan.names(), size=_BATCH, where=where):
+    for batch in reader.batches(plan.names(zoom), size=_BATCH, where=where):
         shapes = in_units(lonlat(batch, schema), grid, bounds)
         for feature_id, row, shape in zip(batch.ids, batch.rows, shapes, strict=True):
             for part in _drawn(shape):
