@@ -232,11 +232,8 @@ def one_record(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
         link(ask.href(f"/collections/{CATALOG_ID}"), "collection", JSON, text("catalog.title", ask.lang)),
         *doc["links"],
     ]
-    context = {
-        "collection_id": CATALOG_ID, "title": text("catalog.title", ask.lang),
-        "synthetic": dataset.record.synthetic,
-    }  # fmt: skip
-    return document(ask, doc, "item.html", context, headers={"Link": link_header(doc["links"])})
+    headers = {"Link": link_header(doc["links"])}
+    return document(ask, doc, "record.html", {"dataset": dataset}, headers=headers)
 
 
 def _linked(ask: Ask, doc: dict[str, Any], headers: dict[str, str]) -> Answer:

@@ -60,6 +60,10 @@ def _collections(_: ServerSettings) -> tuple[Param, ...]:
     return collections_table(collection.MAX_PAGE)
 
 
+def _form(_: ServerSettings) -> tuple[Param, ...]:
+    return processes.FORM_TABLE
+
+
 def _jobs(_: ServerSettings) -> tuple[Param, ...]:
     return jobs.TABLE
 
@@ -153,7 +157,7 @@ ROUTES = (
         summary="kendali-laporan",
     ),
     Route(("processes",), processes.processes, processes.OFFERS, _common, summary="processes"),
-    Route(("processes", "{processId}"), processes.process, processes.OFFERS, _common, summary="process"),
+    Route(("processes", "{processId}"), processes.process, processes.OFFERS, _form, summary="process"),
     Route(("processes", "{processId}", "about"), processes.about, processes.OFFERS, _common, summary="about"),
     Route(
         ("processes", "{processId}", "execution"),

@@ -94,4 +94,8 @@ def _show(bench: Bench, value: Any, inputs: Agregasi | None) -> Result:
 PROCESS = Process(
     "agregasi", Agregasi, agregasi, object_of(baris=ROWS, dibaca={"type": "integer"}), _show,
     {"data": '[{"kode": "32.03.01.2001", "program": "PKH"}]', "menurut": '["program"]'},
+    {
+        "data": "kode;program;keluarga\n" + "99.01.01.1001;PKH;2\n99.01.01.2002;PKH;3\n" * 6,
+        "menurut": "program", "bobot": "keluarga",
+    },
 )  # fmt: skip

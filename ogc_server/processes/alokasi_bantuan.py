@@ -127,4 +127,8 @@ PROCESS = Process(
         "kebutuhan": '[{"kode": "32.03.01.2001", "item": "beras", "jumlah": 10, "lon": 107.2, "lat": -6.9}]',
         "stok": '[{"gudang": "A", "item": "beras", "jumlah": 8, "lon": 107.1, "lat": -6.8}]',
     },
+    {
+        "kebutuhan": "kode;item;jumlah\n99.01.01.1001;beras;10\n99.01.01.2002;beras;6",
+        "stok": "gudang;item;jumlah;lon;lat\nGudang A;beras;8;108.30;-8.90\nGudang B;beras;5;108.25;-8.95",
+    },
 )  # fmt: skip

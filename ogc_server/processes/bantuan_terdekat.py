@@ -57,4 +57,5 @@ def _show(bench: Bench, value: Any, inputs: BantuanTerdekat | None) -> Result:
 PROCESS = Process(
     "bantuan-terdekat", BantuanTerdekat, bantuan_terdekat, ROWS, _show,
     {"asal": '{"type": "Point", "coordinates": [107.139, -6.822]}'},
+    {"asal": '{"type": "Point", "coordinates": [108.29, -8.92]}'},
 )  # fmt: skip

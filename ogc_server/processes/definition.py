@@ -35,7 +35,11 @@ when a job's are forgotten)."""
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process: its inputs (a model), its work, the schema of its one output, its table, examples."""
+    """One process: its inputs (a model), its work, the schema of its one output, its table, examples.
+
+    `examples` are real places, `samples` those of the synthetic sample; `ways` groups inputs of which a
+    person uses one group, for the form (its titles are `form.<id>.<way>`).
+    """
 
     id: str
     model: type[Inputs]
@@ -43,6 +47,8 @@ class Process:
     output: Mapping[str, Any]
     show: Show
     examples: Mapping[str, str] = field(default_factory=dict)
+    samples: Mapping[str, str] = field(default_factory=dict)
+    ways: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def title(self, lang: Lang) -> str:
         """Return its name for people."""

@@ -21,7 +21,8 @@ from ogc_server.processes.errors import DismissedError, JobFailedError, NoSuchJo
 from ogc_server.processes.execute import encoded, qualified, shaped
 from ogc_server.processes.papers import Paper, Papers, opened
 from ogc_server.processes.reading import Execution
-from ogc_server.processes.registry import find
+from ogc_server.processes.registry import PROCESSES, find
+from ogc_server.processes.shown import Shown
 from ogc_server.service import Service
 from ogc_server.service import document as answer_document
 from ogc_server.snapshot import Snapshot
@@ -101,7 +102,11 @@ def jobs(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     if len(found) > most:
         links.append(link(ask.here(offset=offset + most), "next", JSON, text("link.next", ask.lang)))
     doc = {"jobs": [status_info(ask, job) for job in found[:most]], "links": links}
-    return answer_document(ask, doc, "jobs.html", {"hidden": not open_to}, cache=NEVER)
+    context = {
+        "hidden": not open_to,
+        "titles": {name: one.title(ask.lang) for name, one in PROCESSES.items()},
+    }
+    return answer_document(ask, doc, "jobs.html", context, cache=NEVER)
 
 
 def _is_operator(ask: Ask) -> bool:
@@ -170,7 +175,12 @@ def _shown(ask: Ask, job: Job, kept: bytes | None) -> Answer:
     result = None if kept is None else opened(kept)[1]
     if ask.chosen.name != "html":
         ask.chosen = Chosen("json", JSON)
-    context = {"answered": kept is not None, "result": result}
+    known = PROCESSES.get(job.process_id)
+    context = {
+        "answered": kept is not None, "result": result,
+        "title": known.title(ask.lang) if known else job.process_id,
+        "show": Shown(ask.lang),
+    }  # fmt: skip
     return answer_document(ask, status_info(ask, job), "job.html", context, cache=NEVER)
 
 

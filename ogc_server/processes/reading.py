@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +16,8 @@ from ogc_server.ask import Ask
 from ogc_server.errors import ParameterError
 from ogc_server.negotiation import JSON
 from ogc_server.processes.definition import OUTPUT, Process
-from ogc_server.processes.inputs import Inputs, checked
+from ogc_server.processes.form import SEPARATOR, list_schema, object_parts
+from ogc_server.processes.inputs import Inputs, checked, schema_of
 from ogc_server.processes.persons import refuse_persons
 
 FORM = "application/x-www-form-urlencoded"
@@ -34,12 +37,21 @@ class Execution:
     """`json`, `geojson`, `csv`, `parquet`, or empty: as negotiated."""
 
 
+def is_form(ask: Ask) -> bool:
+    """Tell whether the request comes from an HTML form."""
+    return _media(ask) == FORM
+
+
+def _media(ask: Ask) -> str:
+    return ask.headers.get("content-type", JSON).split(";")[0].strip().lower()
+
+
 def read_execution(ask: Ask, process: Process) -> Execution:
     """Return the request; ParameterError names the field that is wrong."""
-    media = ask.headers.get("content-type", JSON).split(";")[0].strip().lower()
+    media = _media(ask)
     later = bool(_ASYNC.search(ask.headers.get("prefer", "").lower()))
     if media == FORM:
-        values, background, form = _form(ask.body)
+        values, background, form = _form(ask.body, process)
         refuse_persons(values, "inputs")
         return Execution(checked(process.model, values), later or background, raw=True, form=form)
     if media not in (JSON, ""):
@@ -109,13 +121,17 @@ def _value(name: str, given: Any) -> Any:
     return given
 
 
-def _form(body: bytes) -> tuple[dict[str, Any], bool, str]:
-    """Return the inputs of a form: what looks like JSON is JSON, empty fields were left out."""
+def _form(body: bytes, process: Process) -> tuple[dict[str, Any], bool, str]:
+    """Return the inputs of a form: what looks like JSON is JSON, empty fields were left out.
+
+    `gempa.lon` is a part of `gempa`; lists may be written as people do (see `_typed`).
+    """
     try:
         pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, strict_parsing=bool(body))
     except ValueError:
         raise ParameterError("process.input.form", "body") from None
     refuse_persons(dict(pairs), "inputs")
+    schemas = schema_of(process.model)["properties"]
     values: dict[str, Any] = {}
     background, form = False, ""
     for name, text in pairs:
@@ -123,17 +139,56 @@ def _form(body: bytes) -> tuple[dict[str, Any], bool, str]:
             background = True
         elif name == "_bentuk":
             form = text if text == "html" else _form_of(MEDIA.get(text), "_bentuk")
-        elif name in values:
-            raise ParameterError("query.twice", name[:60])
         elif text.strip():
-            values[name] = _typed(name, text.strip())
+            _put(values, name, text.strip(), schemas)
     return values, background, "" if form == "html" else form
 
 
-def _typed(name: str, text: str) -> Any:
+def _put(values: dict[str, Any], name: str, text: str, schemas: dict[str, Any]) -> None:
+    whole, _, part = name.partition(SEPARATOR)
+    parts = object_parts(schemas.get(whole, {}))
+    if part not in parts:
+        if name in values:
+            raise ParameterError("query.twice", name[:60])
+        values[name] = _typed(name, text, schemas.get(name, {}))
+        return
+    found = values.setdefault(whole, {})
+    if not isinstance(found, dict) or part in found:
+        raise ParameterError("query.twice", name[:60])
+    found[part] = _typed(name, text, parts[part])
+
+
+def _typed(name: str, text: str, schema: dict[str, Any]) -> Any:
+    """Return what a field holds: JSON, lines of a table (copied from a spreadsheet), a list, or a text."""
     if text[:1] in "[{":
         try:
             return orjson.loads(text)
         except orjson.JSONDecodeError:
             raise ParameterError("process.input.json", f"inputs.{name[:60]}") from None
+    items = list_schema(schema)
+    if items.get("type") == "object" and "\n" in text:
+        return _table(name, text)
+    if items and items.get("type") != "object":
+        return _listed(text, numbers=items.get("type") in ("number", "integer"))
     return {"true": True, "on": True, "false": False}.get(text, text)
+
+
+def _table(name: str, text: str) -> list[dict[str, str]]:
+    head = text.splitlines()[0]
+    delimiter = max("\t;,", key=head.count)
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    try:
+        return [
+            {str(k).strip(): v.strip() for k, v in row.items() if isinstance(v, str) and v.strip()}
+            for row in rows
+        ]
+    except csv.Error:  # its text may quote a cell
+        raise ParameterError("process.input.table", f"inputs.{name[:60]}") from None
+
+
+def _listed(text: str, *, numbers: bool) -> list[str]:
+    """Return the parts of a list; where `;` parts numbers, a comma is decimal."""
+    if numbers and ";" in text:
+        text = text.replace(",", ".")
+    parts = re.split(r"[;\n]" if numbers and ";" in text else r"[;,\n]", text)
+    return [part.strip() for part in parts if part.strip()]

@@ -151,4 +151,13 @@ PROCESS = Process(
         "kunci": "kode",
         "nilai": '["nilai"]',
     },
+    {
+        "a": "kode;jiwa\n99.01.01.1001;10\n99.01.01.2002;7",
+        "b": "kode;jiwa\n99.01.01.1001;12\n99.01.01.2003;9",
+        "kunci": "kode", "nilai": "jiwa",
+    },
+    {
+        "tabel": ("a", "b", "kunci", "nilai", "vintage_a", "vintage_b", "skema_a", "skema_b"),
+        "simpanan": ("daftar",),
+    },
 )  # fmt: skip

@@ -104,4 +104,6 @@ PROCESS = Process(
     object_of(ringkasan=ROW, desa=ROWS, terdekat=ROWS, kiriman=ROWS, tidak_terpenuhi=ROWS, koleksi=ROWS,
               lapisan=ROW, catatan={"type": "array"}), _show,
     {"gempa": '{"lon": 107.05, "lat": -6.84, "magnitudo": 5.6, "kedalaman_km": 11}'},
+    {"gempa": '{"lon": 108.29, "lat": -8.92, "magnitudo": 5.6, "kedalaman_km": 11}'},
+    {"gempa": ("gempa", "mmi_minimum"), "kejadian": ("kejadian",), "daerah": ("area",)},
 )  # fmt: skip

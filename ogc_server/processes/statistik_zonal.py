@@ -70,5 +70,6 @@ def _show(bench: Bench, value: Any, inputs: StatistikZonal | None) -> Result:
 
 
 PROCESS = Process(
-    "statistik-zonal", StatistikZonal, statistik_zonal, ROWS, _show, {"batas_kelas": "[0, 0.5, 1]"}
+    "statistik-zonal", StatistikZonal, statistik_zonal, ROWS, _show, {"batas_kelas": "[0, 0.5, 1]"},
+    {"raster": "contoh-indeks-bahaya", "kode": "99.01.01", "batas_kelas": "0; 0.5; 1"},
 )  # fmt: skip

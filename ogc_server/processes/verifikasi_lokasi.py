@@ -151,4 +151,9 @@ PROCESS = Process(
     "verifikasi-lokasi", VerifikasiLokasi, verifikasi_lokasi,
     {"type": "array", "items": {"oneOf": [_VERDICT, _SUMS]}}, _show,
     {"lon": "107.139", "lat": "-6.822", "kode": "32.03.01.2001"},
+    {"lon": "108.2917", "lat": "-8.9210", "kode": "99.01.01.1001"},
+    {
+        "titik": ("lon", "lat", "kode"), "daftar": ("titik",), "koleksi": ("koleksi", "kolom_kode"),
+        "register": ("berkas_register",),
+    },
 )  # fmt: skip

@@ -156,11 +156,24 @@ _AREA = (
     '{"type": "Polygon", "coordinates": [[[107.1, -6.9], [107.2, -6.9], [107.2, -6.8], [107.1, -6.8], '
     "[107.1, -6.9]]]}"
 )
+_SAMPLE_AREA = (
+    '{"type": "Polygon", "coordinates": '
+    "[[[108.28, -8.93], [108.33, -8.93], [108.33, -8.9], [108.28, -8.9], [108.28, -8.93]]]}"
+)
+
 PROCESS = Process(
     "wilayah-terdampak", WilayahTerdampak, wilayah_terdampak,
     object_of(desa=ROWS, wilayah=ROW, metode_luas={"type": "string"}, catatan={"type": "array"}), _show,
     {
         "area": _AREA, "gempa": '{"lon": 107.05, "lat": -6.86, "magnitudo": 5.6, "kedalaman_km": 11}',
         "ambang": "[0.33, 0.66]", "kelas": '["sedang", "tinggi"]',
+    },
+    {
+        "area": _SAMPLE_AREA, "gempa": '{"lon": 108.29, "lat": -8.92, "magnitudo": 5.6, "kedalaman_km": 11}',
+        "raster": "contoh-indeks-bahaya", "ambang": "0.33; 0.66", "kelas": "sedang, tinggi",
+    },
+    {
+        "daerah": ("area",), "gempa": ("gempa", "mmi_minimum"), "kejadian": ("kejadian", "koleksi", "versi"),
+        "raster": ("raster", "ambang", "kelas", "band"), "shakemap": ("shakemap",),
     },
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,9 +35,15 @@ def site(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Iterato
 
 def _fill(page: Page, process: str) -> None:
     values = {**PROCESSES[process].examples, **MORE.get(process, {})}
+    page.evaluate("document.querySelectorAll('form.ask details').forEach(one => { one.open = true })")
     for name, value in values.items():
-        if name not in ONE_OF.get(process, ()):
+        if name in ONE_OF.get(process, ()):
+            continue
+        if page.locator(f"#in-{name}").count():
             page.fill(f"#in-{name}", value)
+            continue
+        for part, one in json.loads(value).items():  # an earthquake has a field for each of its parts
+            page.fill(f'[id="in-{name}.{part}"]', str(one))
 
 
 @pytest.mark.parametrize("lang", ["id", "en"])
