@@ -4,8 +4,10 @@
 
 Three synthetic rasters over Java: a hazard index as InaRISK has them (3 seconds of arc, float32, no
 data off the land), the same as a ramp of colours, and classes in metres (UTM, one byte). Every tile is
-asked for once through the whole application in this process, in random order, so that none comes of a
-memory; the first ones read cold files. CPU is the process's own, of all its threads.
+asked for once through the whole application in this process, so that none comes of a memory. In the
+rows of zooms they lie anywhere: nearly each unpacks blocks of the file that no tile before it needed. The
+row `walk` is people who pan and zoom, whose tiles share blocks. CPU is the process's own, of all its
+threads; on a machine that others work on it grows, too: compare runs at the same load.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ import shapely
 from rasterio.transform import from_origin
 
 from harvesters.sample.hazard import index_over
+from layers.crs import transform_coordinates
 from layers.tiles.grid import GRIDS
 from ogc_server.app import create_app
 from tests.ogc_server.rasters import publish
@@ -37,6 +40,8 @@ from tests.ogc_server.world import World, make_settings, open_world
 
 JAVA = (105.0, -9.0, 115.0, -5.8)
 CELL = 1 / 1200
+SCREEN = (5, 4)
+"""Tiles on a screen, across and down."""
 BANDS = {"low": (4, 7), "middle": (8, 11), "deep": (12, 16)}
 COLLECTIONS = ("bahaya", "suhu", "kelas")
 type Place = tuple[int, int, int]
@@ -65,29 +70,50 @@ def fill(folder: Path, land: Path | None) -> World:
     return world
 
 
-def places(world: World, collection: str, zooms: tuple[int, int], count: int) -> list[Place]:
-    """Tiles (zoom, row, column) around random valid cells, each once, in random order."""
-    chance = random.Random(f"{collection}{zooms}")
+def valid(world: World, collection: str) -> Any:
+    """Return Mercator x, y (n, 2) of cells that hold data."""
     path = next((world.settings.data_dir / "layers" / collection).glob("*.tif"))
     with rasterio.open(path) as source:
         small = source.read(1, out_shape=(source.height // 8, source.width // 8), masked=True)
         rows, columns = np.nonzero(~np.ma.getmaskarray(small))
         xs, ys = source.transform @ (columns * 8 + 4, rows * 8 + 4)
-        code = source.crs.to_string()
-    from layers.crs import transform_coordinates
+        return transform_coordinates(np.column_stack([xs, ys]), source.crs.to_string(), "EPSG:3857")
 
-    there = transform_coordinates(np.column_stack([xs, ys]), code, "EPSG:3857")
-    grid, found = GRIDS["WebMercatorQuad"], set[Place]()
+
+def anywhere(there: Any, zooms: tuple[int, int], count: int, chance: random.Random) -> list[Place]:
+    """Tiles (zoom, row, column) around random cells, each once, in random order."""
+    found = set[Place]()
     for _ in range(20 * count):
-        zoom = chance.randint(*zooms)
         x, y = there[chance.randrange(len(there))]
-        side = grid.side(zoom)
-        found.add((zoom, int((grid.top - y) // side), int((x + grid.half) // side)))
+        found.add(tile_at(x, y, chance.randint(*zooms)))
         if len(found) == count:
             break
     asked = sorted(found)
     chance.shuffle(asked)
     return asked
+
+
+def walk(there: Any, count: int, chance: random.Random) -> list[Place]:
+    """The tiles of screens that people pan and zoom, each once, in the order in which they show."""
+    asked = dict[Place, None]()
+    while len(asked) < count:
+        x, y = there[chance.randrange(len(there))]
+        zoom = chance.randint(6, 9)
+        for _ in range(8):
+            zoom = min(max(zoom + chance.choice((-1, 0, 0, 1, 1)), 5), 15)
+            side = GRIDS["WebMercatorQuad"].side(zoom)
+            x, y = x + chance.uniform(-2, 2) * side, y + chance.uniform(-2, 2) * side
+            _, row, column = tile_at(x, y, zoom)
+            for down in range(SCREEN[1]):
+                for across in range(SCREEN[0]):
+                    asked[(zoom, row + down - SCREEN[1] // 2, column + across - SCREEN[0] // 2)] = None
+    return list(asked)[:count]
+
+
+def tile_at(x: float, y: float, zoom: int) -> Place:
+    """Return the tile of a place."""
+    grid = GRIDS["WebMercatorQuad"]
+    return zoom, int((grid.top - y) // grid.side(zoom)), int((x + grid.half) // grid.side(zoom))
 
 
 async def ask(app: Any, path: str) -> tuple[int, bytes]:
@@ -139,10 +165,13 @@ def centile(values: list[float], part: int) -> float:
 
 
 def rows(world: World, count: int) -> Iterator[tuple[str, str, list[Place]]]:
-    """Yield collection, name of the zooms, and the tiles."""
+    """Yield collection, name of the row, and the tiles."""
     for collection in COLLECTIONS:
+        there = valid(world, collection)
         for name, zooms in BANDS.items():
-            yield collection, name, places(world, collection, zooms, count)
+            chance = random.Random(f"{collection}{zooms}")
+            yield collection, name, anywhere(there, zooms, count, chance)
+        yield collection, "walk", walk(there, count, random.Random(collection))
 
 
 async def run(world: World, count: int) -> dict[str, Any]:

@@ -156,3 +156,27 @@ def test_stores_list_verify_and_remove_rasters(store: LayerStore, tmp_path: Path
     assert store.versions("raster-saja") == []
     with pytest.raises(PublishError, match="not stored"):
         open_raster(info, root)
+
+
+@pytest.mark.parametrize(("decimals", "predictor"), [(2, None), (None, "3")])
+def test_blocks_suit_a_map_tile_and_are_packed_the_smaller_way(
+    tmp_path: Path, decimals: int | None, predictor: str | None
+) -> None:
+    """Rounded values pack best as they are, endless ones after a predictor (the tag is left out for none)."""
+    pixels = hazard() if decimals is None else hazard().round(decimals)
+    info = cog(tiff(tmp_path / "a.tif", pixels, nodata=-9999), tmp_path / "layers")
+    path = open_raster(info, tmp_path / "layers")
+    with rasterio.open(path) as stored:
+        assert set(stored.block_shapes) == {(256, 256)}
+        assert stored.tags(ns="IMAGE_STRUCTURE").get("PREDICTOR") == predictor
+        least = stored.overviews(1)[-1]
+        assert max(stored.width, stored.height) / least <= 256
+        assert (stored.read(1) == pixels).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 700), (300, 5)])
+def test_a_raster_smaller_than_a_block_is_stored(tmp_path: Path, shape: tuple[int, int]) -> None:
+    pixels = np.arange(shape[0] * shape[1], dtype="float64").reshape(shape)
+    info = cog(tiff(tmp_path / "a.tif", pixels), tmp_path / "layers")
+    with rasterio.open(open_raster(info, tmp_path / "layers")) as stored:
+        assert (stored.read(1) == pixels).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -289,3 +290,14 @@ def test_a_missing_and_a_damaged_file_are_told_apart(
         pool.lease(VersionInfo("indeks", 5, "raster", 1, "")),
     ):
         pass
+
+
+def test_a_process_keeps_few_blocks_unless_told_otherwise(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GDAL_CACHEMAX", raising=False)
+    RasterPool(root).close()
+    assert int(os.environ["GDAL_CACHEMAX"]) <= 256  # MiB
+    monkeypatch.setenv("GDAL_CACHEMAX", "7")
+    RasterPool(root).close()
+    assert os.environ["GDAL_CACHEMAX"] == "7"
