@@ -40,6 +40,7 @@ _LEVELS = ("rendah", "sedang", "tinggi")
 _STEPS = 10
 _SHADES = 254
 _FEW = 16
+_STEEPEST = 1e30
 _AT_ONCE = 1_000_000
 """Values turned into colours at once: a large picture must not take its size in memory eight times."""
 
@@ -128,7 +129,8 @@ class Style:
         low, high = self.bounds
         if not high > low:
             return np.ones(data.shape, dtype=np.uint8)
-        shade: npt.NDArray[Any] = (data - low) * ((_SHADES - 1) / (high - low))
+        with np.errstate(over="ignore"):  # infinitely far up is the last shade
+            shade: npt.NDArray[Any] = (data - low) * min((_SHADES - 1) / (high - low), _STEEPEST)
         shade += 1.5  # what is cut off below is rounded so
         return shade.clip(1, _SHADES, out=shade).astype(np.uint8)
 
