@@ -159,10 +159,11 @@ def execution(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
 
 def _again(service: Service, snapshot: Snapshot, ask: Ask, one: Process, error: SatuDataError) -> Answer:
     """Show the form once more, with what is wrong in it; of what was typed only what is harmless."""
-    refused = {
-        "title": text(f"error.{error.code}", ask.lang), "hint": error.hint(ask.lang), "where": error.where,
-        "detail": error.detail_in(ask.lang) if isinstance(error, SpokenError) else error.detail,
-    }  # fmt: skip
+    said = error.detail_in(ask.lang) if isinstance(error, SpokenError) else error.detail
+    said = said or text(f"error.{error.code}", ask.lang)
+    name = error.where.removeprefix("inputs.").split(".")[0]
+    title = one.inputs(ask.lang)[name]["title"] if name in one.model.model_fields else ""
+    refused = {"detail": said[:1].upper() + said[1:], "where": error.where, "title": title}
     page = _page(service, snapshot, ask, harmless(one, ask.lang, ask.body), refused=refused)
     answer = answer_document(ask, described(one, ask), "process.html", page, cache=NEVER)
     answer.status = 400

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from ogc_server.processes.form import value_label
 
 _SHARES = ("bagian", "tanpa_data", "kemiripan")
 """Beginnings of columns that hold a part of 1."""
+_CLASS = re.compile(r"kelas_(-?[0-9.e+-]+)_(-?[0-9.e+-]+)")
+"""Share of a class of zonal statistics."""
 MOST_ROWS = 1000
 _COLUMNS = 4
 """So many numbers in an object, at most, are columns of their own."""
@@ -24,6 +27,8 @@ _DEGREES = {"lon", "lat", "gudang_lon", "gudang_lat"}
 
 def column(name: str, lang: Lang) -> str:
     """Return the heading of a column, or the label of a part of an answer."""
+    if found := _CLASS.fullmatch(name):
+        return f"{column('kelas', lang)} {found[1]} – {found[2]}"
     key = f"process.column.{name}"
     return text(key, lang) if key in catalogue() else name[:1].upper() + name[1:].replace("_", " ")
 
@@ -50,7 +55,8 @@ def _number(name: str, value: float, lang: Lang) -> str:
         return str(value)
     if name in _DEGREES:
         return f"{value:.6f}".rstrip("0").rstrip(".")
-    if isinstance(value, float) and name.startswith(_SHARES) and 0 <= value <= 1:
+    share = name.startswith(_SHARES) or _CLASS.fullmatch(name)
+    if isinstance(value, float) and share and 0 <= value <= 1:
         return str(format_percent(value, format="#,##0.#%", locale=lang))
     return str(format_decimal(round(value, 3), locale=lang))
 

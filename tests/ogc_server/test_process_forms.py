@@ -13,6 +13,7 @@ from ogc_server.processes.form import groups
 from ogc_server.processes.registry import PROCESSES
 from ogc_server.processes.shown import column, say, table
 from tests.ogc_server.test_processes import HERE, cianjur, door
+from tests.ogc_server.test_processes_jobs import until
 
 __all__ = ["cianjur", "door"]
 PAGE = {"f": "html", "lang": "en"}
@@ -162,6 +163,7 @@ def test_values_are_said_in_the_language_of_who_reads() -> None:
     assert say("lon", 107.1234567, "id") == "107.123457"
     assert say("x", [1.5, "b"], "en") == "1.5, b"
     assert column("kolom_yang_tak_dikenal", "en") == "Kolom yang tak dikenal"
+    assert (column("kelas_0_0.5", "en"), say("kelas_0_0.5", 0.25, "en")) == ("Class 0 – 0.5", "25%")
 
 
 def test_columns_keep_their_order_where_the_first_row_is_empty() -> None:
@@ -169,3 +171,16 @@ def test_columns_keep_their_order_where_the_first_row_is_empty() -> None:
         [{"kode": "", "nama": None, "jumlah": 1}, {"kode": "32", "nama": None, "jumlah": 2}], "id"
     )
     assert [head.name for head in heads] == ["kode", "jumlah"]
+
+
+def test_the_page_of_a_new_job_goes_on_by_itself_to_the_answer(door: httpx.Client) -> None:
+    made = send(door, "bantuan-terdekat", asal="32.03.01.2001", _latar="1")
+    assert made.status_code == 201
+    found = re.search(r'<meta http-equiv="refresh" content="3; url=([^"]+)">', made.text)
+    assert found, "it would ask the address of the form again"
+    here = found[1].replace("&amp;", "&")
+    assert here.startswith(made.headers["location"])
+    until(door, made.headers["location"], "successful")
+    page = door.get(here).text
+    assert 'http-equiv="refresh"' not in page
+    assert all(f"/results?f={form}" in page for form in ("json", "csv", "geojson", "parquet"))
