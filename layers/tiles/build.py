@@ -175,6 +175,10 @@ def _made(
                     lambda given: _run([tool(), *_common(work), *given], order, None),
                 )  # fmt: skip
                 parts[:0] = low.build(coarser)
+        except GEOSException as error:  # not seen yet: tippecanoe takes what GEOS does not
+            LOGGER.warning("overview zooms are tippecanoe's: %s", error)
+            areas.refused, areas.pyramid = True, None
+            coarser.clear()
         except BaseException:
             given_up.set()
             raise

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import shapely
+import shapely.errors
 
 from layers.contract import Geometries
 from layers.crs import Coordinates
@@ -32,6 +33,7 @@ _MOST_CORNERS = 30_000_000
 _LOST, _MOVED = 0.5, 0.005
 """An area that loses half, or areas that change by 0.5 % in all, are no coverage."""
 _POLYGONS = (3, 6)
+_AROUND = sorted(((i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)), key=lambda at: abs(at[0]) + abs(at[1]))
 
 
 class NotCoverageError(Exception):
@@ -94,7 +96,7 @@ class Pyramid:
 
 def _cleaned(shapes: Geometries, zoom: int) -> Geometries:
     unit = degrees_per_unit(zoom)
-    simple = shapely.coverage_simplify(shapes, _HALF_PIXEL / 2 * unit)
+    simple = shapely.coverage_simplify(shapes, 0.75 * _HALF_PIXEL * unit)
     clean = shapely.coverage_clean(simple, gap_width=_HALF_PIXEL * unit)
     before, after = shapely.area(simple), shapely.area(clean)
     seen = before > (PIXEL * unit) ** 2
@@ -123,7 +125,7 @@ def _merged(level: Level, cell: float) -> Level:
 def in_units(shapes: Geometries, change: Callable[[Coordinates], Coordinates]) -> Geometries:
     """Return areas in whole units (`change` takes degrees to units), still a coverage.
 
-    An area that rounding flattens keeps one unit of ground, taken from its neighbours: no feature is lost.
+    An area that rounding flattens keeps one unit of ground, taken from its neighbours, where there is one.
     """
     exact = shapely.transform(shapes, change)
     rounded = shapely.transform(exact, np.rint)
@@ -136,9 +138,19 @@ def in_units(shapes: Geometries, change: Callable[[Coordinates], Coordinates]) -
         return rounded  # type: ignore[no-any-return]
     near = np.unique(shapely.STRtree(rounded).query(rounded[touched], predicate="intersects")[1])
     near = near[shapely.area(rounded[near]) > 0]
-    mended = shapely.coverage_clean(rounded[near], snapping_distance=0, merge_strategy="min_area")
-    rounded[near] = _valid(shapely.transform(mended, np.rint))
+    rounded[near] = _mended(rounded[near])
     return rounded  # type: ignore[no-any-return]
+
+
+def _mended(shapes: Geometries) -> Geometries:
+    """Let every bit of ground belong to one area, the smallest; by snapping where GEOS needs it."""
+    for snap in (0, 0.01, 0.1):
+        try:
+            clean = shapely.coverage_clean(shapes, snapping_distance=snap, merge_strategy="min_area")
+        except shapely.errors.GEOSException:
+            continue
+        return _valid(shapely.transform(clean, np.rint))
+    return shapes  # overlaps of a unit or two stay
 
 
 def _valid(shapes: Geometries) -> Geometries:
@@ -147,12 +159,14 @@ def _valid(shapes: Geometries) -> Geometries:
 
 
 def _squares(shapes: Geometries) -> Geometries:
-    """Return a square of one unit at each area; each has its own place."""
+    """Return a square of one unit at each area, of its own; empty where the places around are taken."""
     taken: set[tuple[float, float]] = set()
     made = []
     for x, y in np.floor(shapely.bounds(shapes)[:, :2]).tolist():
-        while (x, y) in taken:
-            x += 1
-        taken.add((x, y))
-        made.append(shapely.box(x, y, x + 1, y + 1))
+        free = next(((x + i, y + j) for i, j in _AROUND if (x + i, y + j) not in taken), None)
+        if free is None:
+            made.append(shapely.Polygon())
+            continue
+        taken.add(free)
+        made.append(shapely.box(*free, free[0] + 1, free[1] + 1))
     return np.array(made, dtype=object)
