@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, settings
 from tests.servers import missing
 from tests.servers.browser import browser
 from tests.servers.postgres import postgres
+from tests.servers.sample import harvested_sample
 
-__all__ = ["browser", "postgres"]  # fixtures that stand in tests/servers
+__all__ = ["browser", "harvested_sample", "postgres"]  # fixtures that stand in tests/servers
 
 # The same examples at every run, however slow the machine: a change is judged by what it changed.
 # `--hypothesis-profile=seek` looks for new ones.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 from ogc_server.processes import handlers
 from ogc_server.processes.registry import PROCESSES
 from tests.ogc_server.test_processes import cianjur, door
-from tests.servers.ours import HOUSE, Deployment, sample_upstream
+from tests.servers.sample import copied
 
 __all__ = ["cianjur", "door"]
 PAGES = Path(handlers.__file__).parent / "about"
@@ -22,13 +21,6 @@ HEADS = {
     "id": ["Masukan", "Keluaran", "Metode", "Sumber", "Batasan", "Contoh `curl`", "Contoh QGIS"],
     "en": ["Inputs", "Outputs", "Method", "Sources", "Limits", "Example with `curl`", "Example in QGIS"],
 }
-SOURCES = (
-    "contoh-batas",
-    "contoh-logistik",
-    "contoh-penerima-bantuan",
-    "contoh-indeks-bahaya",
-    "contoh-gempa",
-)
 
 
 @pytest.mark.parametrize("lang", ["id", "en"])
@@ -55,12 +47,8 @@ def test_the_page_is_served_and_linked(door: httpx.Client, process: str) -> None
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    deployment = Deployment(tmp_path_factory.mktemp("contoh"))
-    shutil.copytree(HOUSE / "config", deployment.config)
-    deployment.run("sample", "generate")
-    with sample_upstream(deployment):
-        deployment.run("harvest", *SOURCES)
+def sample(harvested_sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    deployment = copied(harvested_sample, tmp_path_factory.mktemp("contoh"))
     with deployment.serving(workers=1) as base:
         yield base
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -133,7 +134,7 @@ def sample_upstream(deployment: Deployment) -> Iterator[None]:
     """The sample upstream on a port of its own, where the deployment's sources then expect it."""
     port = free_port()
     for file in (deployment.config / "sources").glob("*.yml"):
-        file.write_text(file.read_text("utf-8").replace("127.0.0.1:8765", f"127.0.0.1:{port}"), "utf-8")
+        file.write_text(re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{port}", file.read_text("utf-8")), "utf-8")
     child = subprocess.Popen(
         deployment.command("sample", "serve", "--port", str(port)), cwd=deployment.folder, env=environment(),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
