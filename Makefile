@@ -39,7 +39,7 @@ run: setup                  ## harvest the sample and serve it on http://127.0.0
 	@$(BIN)/satudata demo --host $(HOST) --port $(PORT) --workers $(WORKERS)
 
 test: setup-dev system-packages lint   ## pass every test
-	$(BIN)/python -m pytest -m "not full" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not full" -n 2 --dist loadfile --no-loadscope-reorder
 
 test-full: setup-dev system-packages   ## the tests that need CKAN with a real Solr (Maven Central)
 	./tests/servers/install.sh full

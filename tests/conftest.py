@@ -37,6 +37,33 @@ settings.load_profile("steady")
 _REAL_CONNECT = socket.socket.connect
 
 
+# The slowest files begin first, so that no worker sits idle while another one ends with them
+# (`--dist loadfile --no-loadscope-reorder`; a file stays with one worker, as its fixtures do).
+SLOWEST = (
+    "analysis/test_verify_spark.py",
+    "cli/test_road.py",
+    "harvesters/test_arcgis_road.py",
+    "kendali/test_page.py",
+    "harvesters/test_crash.py",
+    "ogc_server/test_viewer.py",
+    "cli/test_use_docs.py",
+    "ogc_server/test_pages.py",
+    "cli/test_serve.py",
+    "cli/test_downloads.py",
+    "ogc_server/test_processes_served.py",
+    "ogc_server/test_processes_jobs.py",
+    "ogc_server/test_live.py",
+    "catalog/test_regions.py",
+    "kendali/test_stream.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    order = {here / name: number for number, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
+
+
 class NetworkClosedError(RuntimeError):
     """A test tried to reach something that is not this machine."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from catalog.messages import catalogue
+from tests.conftest import SLOWEST
 
 HOUSE = Path(__file__).resolve().parents[1]
 MAY_IMPORT = {
@@ -101,3 +102,7 @@ def test_every_module_says_what_it_is_for() -> None:
         if not ast.get_docstring(ast.parse(path.read_text("utf-8")))
     ]
     assert silent == []
+
+
+def test_the_files_that_begin_first_are_there() -> None:
+    assert [name for name in SLOWEST if not (Path(__file__).parent / name).is_file()] == []
