@@ -30,6 +30,7 @@ _GEOD = Geod(ellps="WGS84")
 type Costs = Mapping[tuple[str, str], float]
 """Cost of (warehouse, kode), in whatever unit; a pair that is not there can not be reached."""
 type _Cells = npt.NDArray[np.float64]
+type _CostsOf = Callable[[Sequence[_Place], Sequence[Need]], _Cells]
 
 
 class Reason(StrEnum):
@@ -134,13 +135,14 @@ def allocate(
     that are not > 0, missing or impossible coordinates, and needs named twice.
     """
     _check(stocks, needs, costs, max_cost)
+    metres = None if costs is not None else _Metres(stocks, needs)
     by_item: dict[str, list[Need]] = defaultdict(list)
     for need in needs:
         by_item[need.item].append(need)
     plan = Plan([], [], [])
     for number, item in enumerate(sorted(by_item), 1):
         held = [stock for stock in stocks if stock.item == item]
-        _plan_item(plan, item, held, by_item[item], costs, max_cost, fair)
+        _plan_item(plan, item, held, by_item[item], metres or _given(costs or {}), max_cost, fair)
         if progress:
             progress(number, len(by_item))
     return plan
@@ -151,7 +153,7 @@ def _plan_item(
     item: str,
     held: list[Stock],
     wanted: list[Need],
-    costs: Costs | None,
+    costs: _CostsOf,
     max_cost: float | None,
     fair: bool,
 ) -> None:
@@ -160,7 +162,7 @@ def _plan_item(
         if stock.status in RELEASED and stock.amount:
             supply[_Place(stock.warehouse, stock.lon, stock.lat)] += stock.amount
     places = sorted(supply, key=lambda place: place.name)
-    cost = _cost_matrix(places, wanted, costs)
+    cost = costs(places, wanted)
     reach = np.isfinite(cost) if max_cost is None else np.isfinite(cost) & (cost <= max_cost)
     amounts = np.array([supply[place] for place in places], dtype=np.int64)
     if amounts.sum() >= _MOST:
@@ -203,8 +205,7 @@ def _flows(
     network = Network(supply, reach)
     total = network.flow(asked)
     least = fair_shares(network, asked, weights, reach) if fair else np.zeros_like(asked)
-    start = network.plan(asked, least, total)
-    return cheapest(Bounds(supply, asked, least, total), np.where(reach, cost, 0.0), reach, start)
+    return cheapest(Bounds(supply, asked, least, total), np.where(reach, cost, 0.0), reach)
 
 
 def _reason(held: list[Stock], reached: bool) -> Reason:
@@ -215,17 +216,33 @@ def _reason(held: list[Stock], reached: bool) -> Reason:
     return Reason.SHORT if reached else Reason.OUT_OF_REACH
 
 
-def _cost_matrix(places: list[_Place], wanted: list[Need], costs: Costs | None) -> _Cells:
-    """Return warehouses x desa; infinite where there is no way."""
-    shape = (len(places), len(wanted))
-    if costs is not None:
+def _given(costs: Costs) -> _CostsOf:
+    """Return given costs as a matrix: warehouses x desa, infinite where there is no way."""
+
+    def matrix(places: Sequence[_Place], wanted: Sequence[Need]) -> _Cells:
         found = [costs.get((place.name, need.kode), np.inf) for place in places for need in wanted]
-        return np.array(found, dtype=float).reshape(shape)
-    here = np.array([[p.lon, p.lat] for p in places], dtype=float).reshape(-1, 2)
-    there = np.array([[n.lon, n.lat] for n in wanted], dtype=float).reshape(-1, 2)
-    start, end = np.repeat(here, shape[1], axis=0), np.tile(there, (shape[0], 1))
-    _, _, metres = _GEOD.inv(start[:, 0], start[:, 1], end[:, 0], end[:, 1])
-    return np.asarray(metres, dtype=float).reshape(shape)
+        return np.array(found, dtype=float).reshape(len(places), len(wanted))
+
+    return matrix
+
+
+class _Metres:
+    """Geodesic metres, measured once for all items: warehouses x desa."""
+
+    def __init__(self, stocks: Sequence[Stock], needs: Sequence[Need]) -> None:
+        self._from = {name: n for n, name in enumerate(dict.fromkeys(one.warehouse for one in stocks))}
+        self._to = {place: n for n, place in enumerate(dict.fromkeys((one.lon, one.lat) for one in needs))}
+        known = {one.warehouse: (one.lon, one.lat) for one in stocks}
+        here = np.array([known[name] for name in self._from], dtype=float).reshape(-1, 2)
+        there = np.array(list(self._to), dtype=float).reshape(-1, 2)
+        start, end = np.repeat(here, len(there), axis=0), np.tile(there, (len(here), 1))
+        metres = _GEOD.inv(start[:, 0], start[:, 1], end[:, 0], end[:, 1])[2]
+        self._metres = np.asarray(metres, dtype=float).reshape(len(here), len(there))
+
+    def __call__(self, places: Sequence[_Place], wanted: Sequence[Need]) -> _Cells:
+        rows = np.array([self._from[place.name] for place in places], np.int64)
+        columns = np.array([self._to[one.lon, one.lat] for one in wanted], np.int64)
+        return self._metres[rows[:, np.newaxis], columns]
 
 
 def _check(

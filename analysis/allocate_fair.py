@@ -95,12 +95,17 @@ def _steps(
 
 
 class Network:
-    """Source -> warehouses -> desa -> sink; a complete one needs only sums."""
+    """Source -> warehouses -> desa -> sink; a complete one needs only sums.
+
+    Warehouses that reach the same desa are one to a flow: most of a country's are.
+    """
 
     def __init__(self, supply: Amounts, reach: Reach) -> None:
-        self._supply = supply
-        self._reach = reach
-        self._complete = bool(reach[supply > 0].all())
+        alike, group = np.unique(np.packbits(reach, axis=1), axis=0, return_inverse=True)
+        self._supply = np.zeros(len(alike), np.int64)
+        np.add.at(self._supply, group, supply)
+        self._reach = np.unpackbits(alike, axis=1, count=reach.shape[1]).astype(np.bool_)
+        self._complete = bool(self._reach[self._supply > 0].all())
 
     def can_send(self, wanted: Amounts) -> bool:
         """Tell whether every desa can get `wanted` at once."""
@@ -128,24 +133,6 @@ class Network:
         reaching = np.zeros(self._sink + 1, dtype=np.bool_)
         reaching[back] = True
         return np.asarray(reaching[1 + len(self._supply) : self._sink], dtype=np.bool_)
-
-    def plan(self, asked: Amounts, least: Amounts, total: int) -> Amounts:
-        """Return some plan (warehouses x desa) that sends `total` in all and `least` to each.
-
-        Two arcs leave each desa: one that must be full, one for the rest, which joins the others'.
-        """
-        n, m = self._reach.shape
-        i, j = np.nonzero(self._reach)
-        must, rest, sink = 1 + n + m, 2 + n + m, 3 + n + m
-        desa = 1 + n + np.arange(m)
-        tails = [np.zeros(n, dtype=np.int64), 1 + i, desa, desa, np.array([must, rest])]
-        heads = [1 + np.arange(n), 1 + n + j, np.full(m, must), np.full(m, rest), np.array([sink, sink])]
-        sure = int(least.sum())
-        most = [self._supply, self._supply[i], least, asked - least, np.array([sure, total - sure])]
-        ends = (np.concatenate(tails), np.concatenate(heads))
-        graph = csr_array((np.concatenate(most).astype(np.int32), ends), shape=(sink + 1, sink + 1))
-        flow = maximum_flow(graph, 0, sink)
-        return np.asarray(flow.flow[1 : 1 + n, 1 + n : 1 + n + m].toarray(), dtype=np.int64)
 
     @property
     def _sink(self) -> int:
