@@ -249,13 +249,16 @@ def test_too_large_answers_say_how_to_ask_for_less(client: httpx.Client) -> None
     path=st.sampled_from(["bahaya/coverage", "kelas/coverage", "bahaya/map", "kelas/map", "kelas/position", "bahaya/area"]),
     params=st.dictionaries(
         st.sampled_from(["bbox", "subset", "subset-crs", "bbox-crs", "crs", "scale-factor", "scale-size", "scale-axes",
-                         "width", "height", "f", "properties", "coords", "bgcolor", "transparent", "version"]),
+                         "width", "height", "f", "properties", "coords", "bgcolor", "transparent", "version",
+                         "center", "center-crs", "scale-denominator", "mm-per-pixel", "resolution", "datetime",
+                         "exclude-properties", "void-color", "void-transparent"]),
         st.one_of(
             st.text(max_size=20), st.floats().map(str), st.integers(-5, 3000).map(str),
             st.lists(st.floats(-200, 200).map(str), min_size=4, max_size=4).map(",".join),
             st.lists(st.floats(-1e8, 1e8).map(str), min_size=4, max_size=4).map(",".join),
             st.sampled_from(["EPSG:3857", "EPSG:4326", "EPSG:32654", "CRS84", "OGC:CRS84", "covjson", "tif", "png", "csv",
-                             "Lat(-7:-6)", "E(1:2),N(3:4)", "Lon(*:107)", "POINT(107 -6.7)", "POINT(1e308 1e308)",
+                             "Lat(-7:-6)", "E(1:2),N(3:4)", "Lon(170:-170)", 'time("2024":*)', "Lat(),Lon(1e-300)", "107,-6.7", "0,90",
+                             "-6.7,107", "1e-320", "1e300", "Lon(*:107)", "POINT(107 -6.7)", "POINT(1e308 1e308)",
                              "POLYGON((107 -6.7,107.1 -6.7,107.1 -6.8,107 -6.7))", "POLYGON EMPTY", "true", "0xff0000"]),
         ), max_size=4,
     ),
