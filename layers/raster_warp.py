@@ -76,12 +76,11 @@ def _within(numbers: Indexes, count: int) -> tuple[Indexes, Flags]:
 def below(grid: Grid, whole: Grid) -> Below:
     """Return the cells of `whole` below the middles of the cells of `grid`; -1: there is no such place."""
     if not _separable(grid.crs, whole.crs):
-        columns, rows = _mesh(grid, whole)
-        return Below(_numbers(columns), _numbers(rows), separable=False)
+        return Below(*_mesh(grid, whole), separable=False)
     xs, ys = grid.xs(), grid.ys()
-    columns, _ = _cells(xs, ys[len(ys) // 2 :][:1], grid, whole)
-    _, rows = _cells(xs[len(xs) // 2 :][:1], ys, grid, whole)
-    return Below(_numbers(columns), _numbers(rows), separable=True)
+    across, _ = _cells(xs, ys[len(ys) // 2 :][:1], grid, whole)
+    _, down = _cells(xs[len(xs) // 2 :][:1], ys, grid, whole)
+    return Below(_numbers(across), _numbers(down), separable=True)
 
 
 def _separable(one: str, other: str) -> bool:
@@ -98,7 +97,7 @@ def _cells(xs: Floats, ys: Floats, grid: Grid, whole: Grid) -> tuple[Floats, Flo
     return ((x - whole.west) / whole.dx).reshape(shape), ((whole.north - y) / whole.dy).reshape(shape)
 
 
-def _mesh(grid: Grid, whole: Grid) -> tuple[Floats, Floats]:
+def _mesh(grid: Grid, whole: Grid) -> tuple[Indexes, Indexes]:
     step = _MESH
     while step > 2:
         across, down = _nodes(grid.width, step), _nodes(grid.height, step)
@@ -106,10 +105,12 @@ def _mesh(grid: Grid, whole: Grid) -> tuple[Floats, Floats]:
         between, under = (across[1:] + across[:-1]) / 2, (down[1:] + down[:-1]) / 2
         true = _cells(grid.west + between * grid.dx, grid.north - under * grid.dy, grid, whole)
         if all(_near(one, other) for one, other in zip(nodes, true, strict=True)):
-            columns, rows = (_spread(one, down, grid.height, across, grid.width) for one in nodes)
+            found = (_spread(one + _EDGE, down, grid.height, across, grid.width) for one in nodes)
+            columns, rows = (np.floor(one, out=one).astype(np.intp) for one in found)
             return columns, rows
         step //= 2
-    return _cells(grid.xs(), grid.ys(), grid, whole)
+    columns, rows = (_numbers(one) for one in _cells(grid.xs(), grid.ys(), grid, whole))
+    return columns, rows
 
 
 def _nodes(count: int, step: int) -> Floats:
@@ -129,10 +130,15 @@ def _spread(nodes: Floats, down: Floats, height: int, across: Floats, width: int
     first, part = _between(down, height)
     tall = nodes[first] * (1 - part)[:, np.newaxis] + nodes[first + 1] * part[:, np.newaxis]
     first, part = _between(across, width)
-    rise = (tall[:, 1:] - tall[:, :-1]).take(first, axis=1)
-    rise *= part
-    rise += tall.take(first, axis=1)
-    return rise
+    base, rise = tall[:, :-1], tall[:, 1:] - tall[:, :-1]
+    if width % rise.shape[1] == 0:  # as in every tile: the places in all meshes are the same
+        found = rise[..., np.newaxis] * part[: width // rise.shape[1]]
+        found += base[..., np.newaxis]
+        return found.reshape(height, width)
+    found = rise.take(first, axis=1)
+    found *= part
+    found += base.take(first, axis=1)
+    return found
 
 
 def _between(nodes: Floats, count: int) -> tuple[Indexes, Floats]:
