@@ -8,8 +8,7 @@ from zoneinfo import ZoneInfo
 import orjson
 import shapely
 
-from analysis.inputs import geometry_of
-from catalog.errors import NotFoundError, QueryError
+from catalog.errors import NotFoundError
 from catalog.model import BBox, VersionInfo
 from ogc_server.answer import NEVER, Answer, content_tag, to_json
 from ogc_server.ask import Ask
@@ -25,6 +24,7 @@ from ogc_server.parameters import COMMON, VERSION, Param
 from ogc_server.parameters import text as read_text
 from ogc_server.processes.persons import refuse_persons
 from ogc_server.response.answer import find_event, layer_of
+from ogc_server.response.drawn import area_of
 from ogc_server.response.event import event_of_area
 from ogc_server.service import Service, document
 from ogc_server.snapshot import Snapshot, missing
@@ -36,7 +36,6 @@ STATE_OFFERS = (JSON_OFFER,)
 REPORT_OFFERS = (Offer("pdf", "application/pdf"), Offer("xlsx", XLSX))
 ANSWER_TABLE = (*COMMON, Param("kejadian", read_text, {"type": "string"}), VERSION)
 MAX_BODY = 4 << 20
-_MOST_VERTICES = 20_000
 
 
 def page(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
@@ -131,12 +130,4 @@ def _area(body: bytes) -> shapely.Geometry:
     if not isinstance(request, dict) or not isinstance(request.get("area"), dict):
         raise ParameterError("process.input.object", "area")
     refuse_persons(request)
-    try:
-        shape = geometry_of(request["area"])
-    except QueryError:
-        raise ParameterError("kendali.area.salah", "area") from None
-    west, south, east, north = shape.bounds if not shape.is_empty else (0.0, 0.0, 0.0, 0.0)
-    inside = -180 <= west < east <= 180 and -90 <= south < north <= 90
-    if not inside or not shape.area or shapely.get_num_coordinates(shape) > _MOST_VERTICES:
-        raise ParameterError("kendali.area.salah", "area")
-    return shape if shape.is_valid else shapely.make_valid(shape)
+    return area_of(request["area"], "area")

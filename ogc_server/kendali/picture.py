@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -35,7 +35,6 @@ from ogc_server.snapshot import Snapshot, missing
 type Row = Mapping[str, Any]
 _USED = re.compile(r"([a-z0-9][a-z0-9._-]*) v(\d+)")
 MOST_SHAPES = 3000
-DRAWN_TARGETS = 40
 _NEAR = re.compile(r"bantuan_(\d+)_id")
 
 
@@ -265,10 +264,7 @@ def computed(service: Service, snapshot: Snapshot, event: Event, *, drawn: bool 
     Raises NotConfiguredError when a layer is missing, QueryError when the event does not fit.
     """
     bench = Bench(service.desk(), snapshot)
-    rules = rules_of(service.settings)
-    if drawn:  # somebody waits: a large area is planned by kecamatan or kabupaten sooner
-        rules = replace(rules, sasaran=min(rules.sasaran, DRAWN_TARGETS))
-    answer, context, names = answer_to(bench, event, rules=rules, exercise=False)
+    answer, context, names = answer_to(bench, event, rules=rules_of(service.settings), exercise=False)
     with bench.desk.desa(snapshot, "area") as index:
         area = area_layer(index, answer.found, context, names)[1]
         plan = plan_layer(index, answer.found, context, names)[1]

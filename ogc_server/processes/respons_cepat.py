@@ -18,23 +18,28 @@ from catalog.errors import NotFoundError
 from ogc_server.errors import ParameterError
 from ogc_server.processes.definition import ROW, ROWS, Process, object_of
 from ogc_server.processes.desk import Bench
-from ogc_server.processes.inputs import Inputs
+from ogc_server.processes.inputs import GeoJson, Inputs
 from ogc_server.processes.wilayah_terdampak import GempaMasukan
 from ogc_server.response.answer import answer_to, rules_of, watched
-from ogc_server.response.event import Event, event_of, event_of_quake
+from ogc_server.response.drawn import area_of
+from ogc_server.response.event import Event, event_of, event_of_area, event_of_quake
 from ogc_server.response.tables import summary
 
 
 class ResponsCepat(Inputs):
-    """An event of a collection, or an earthquake."""
+    """An event of a collection, an earthquake, or an area."""
 
     kejadian: str | None = Field(default=None, min_length=1, max_length=200)
     gempa: GempaMasukan | None = None
+    area: GeoJson | None = None
     mmi_minimum: float | None = Field(default=None, ge=1, le=10)
 
     def check(self) -> None:
-        """Demand exactly one of the two."""
-        self.one_of("kejadian", "gempa")
+        """Demand exactly one of the three; an area is shaken by nothing."""
+        if self.one_of("kejadian", "gempa", "area") == "area":
+            area_of(self.area or {}, "inputs.area")
+            if self.mmi_minimum is not None:
+                raise ParameterError("process.input.belongs", "inputs.mmi_minimum", names="kejadian, gempa")
 
 
 def respons_cepat(bench: Bench, inputs: ResponsCepat) -> dict[str, Any]:
@@ -71,6 +76,8 @@ def respons_cepat(bench: Bench, inputs: ResponsCepat) -> dict[str, Any]:
 def _event(bench: Bench, inputs: ResponsCepat) -> Event:
     if inputs.gempa is not None:
         return event_of_quake(Gempa(**inputs.gempa.model_dump()))
+    if inputs.area is not None:
+        return event_of_area(area_of(inputs.area, "inputs.area"))
     for layer, kind in watched(bench.desk.settings).items():
         feature = bench.desk.feature(bench.snapshot, layer, inputs.kejadian or "")
         event = None if feature is None else event_of(feature, layer, kind)
@@ -99,11 +106,15 @@ def _show(bench: Bench, value: Any, inputs: ResponsCepat | None) -> Result:
     return Result(value, value["desa"], places)
 
 
+_AREA = (
+    '{"type": "Polygon", "coordinates": [[[107.1, -6.9], [107.2, -6.9], [107.2, -6.8], [107.1, -6.8], '
+    "[107.1, -6.9]]]}"
+)
 PROCESS = Process(
     "respons-cepat", ResponsCepat, respons_cepat,
     object_of(ringkasan=ROW, desa=ROWS, terdekat=ROWS, kiriman=ROWS, tidak_terpenuhi=ROWS, koleksi=ROWS,
               lapisan=ROW, catatan={"type": "array"}), _show,
-    {"gempa": '{"lon": 107.05, "lat": -6.84, "magnitudo": 5.6, "kedalaman_km": 11}'},
+    {"gempa": '{"lon": 107.05, "lat": -6.84, "magnitudo": 5.6, "kedalaman_km": 11}', "area": _AREA},
     {"gempa": '{"lon": 108.29, "lat": -8.92, "magnitudo": 5.6, "kedalaman_km": 11}'},
     {"gempa": ("gempa", "mmi_minimum"), "kejadian": ("kejadian",), "daerah": ("area",)},
 )  # fmt: skip

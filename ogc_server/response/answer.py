@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import orjson
 
-from analysis.inputs import region_names
 from analysis.response import Aturan, AturanKebutuhan, respond
 from catalog.errors import GoneError, NotFoundError
 from catalog.model import VersionInfo
@@ -93,7 +92,7 @@ def answer_to(
     facilities, people = desk.facilities(snapshot), desk.people(snapshot)
     hazard = event.hazard()
     with desk.desa(snapshot, "area") as index:
-        names = region_names(desk.catalog.regions, index)
+        names = desk.names(snapshot, index)
         found = respond(index, hazard, facilities=facilities, people=people, rules=rules, names=names)
     exercise = exercise or event.exercise
     name = dataset_id(first_id or event.id, exercise=exercise)

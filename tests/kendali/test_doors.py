@@ -216,3 +216,25 @@ def test_the_state_is_made_from_memory_when_no_version_is_new(quiet: Desk, clien
     for _ in range(20):
         client.get("/kendali/state")
     assert (time.perf_counter() - started) / 20 < 0.25
+
+
+def test_the_process_answers_an_area_as_the_page_does(client: httpx.Client) -> None:
+    drawn = client.post("/kendali/jawaban", json={"area": AREA}).json()
+
+    def ask(**inputs: Any) -> httpx.Response:
+        return client.post("/processes/respons-cepat/execution", json={"inputs": inputs})
+
+    said = ask(area=AREA).json()
+    assert {one["kode"] for one in said["desa"]} == {one["kode"] for one in drawn["desa"]}
+    assert said["ringkasan"]["perkiraan"] == pytest.approx(drawn["ringkasan"]["perkiraan"], rel=0.02)
+    sent = [(one["item"], one["kode"], one["gudang"], one["jumlah"]) for one in said["kiriman"]]
+    assert sent
+    assert sent == [(one["item"], one["kode"], one["gudang"], one["jumlah"]) for one in drawn["kiriman"]]
+    line = {"type": "LineString", "coordinates": [[107, -7], [107.1, -7]]}
+    for wrong, where in (
+        ({"area": line}, "inputs.area"),
+        ({"area": AREA, "mmi_minimum": 6}, "inputs.mmi_minimum"),
+        ({"area": AREA, "kejadian": EVENT}, "inputs.area"),
+    ):
+        refused = ask(**wrong)
+        assert (refused.status_code, refused.json()["where"]) == (400, where)
