@@ -175,6 +175,48 @@ def test_a_table_becomes_a_thematic_map(page: Page, base: str) -> None:
     watch.check()
 
 
+def test_the_legend_of_a_thematic_map_tells_its_colours(page: Page, base: str, shared_data: Path) -> None:
+    """The desa of a class have the colour that the legend gives to it, also when the layer is made paler."""
+    villages = desa(shared_data)
+    assert villages.geometries is not None
+    watch = open_map(page, base, "#map=8.6/-7.05/107.1&l=penerima:1:penerima")
+    legend = page.evaluate("viewer.layers.get('penerima').legend.filter((one) => !one.noData)")
+    assert len(legend) == 5
+    page.evaluate(
+        "viewer.layers.ids('penerima').filter((id) => viewer.map.getLayer(id).type === 'symbol')"
+        ".forEach((id) => viewer.map.setLayoutProperty(id, 'visibility', 'none'))"
+    )
+    for share in ("100", "60"):
+        page.locator("#shown-layers input[type=range]").fill(share)
+        swatches = page.locator("#shown-layers .swatch").all()
+        for entry, swatch in zip(legend, swatches, strict=False):
+            low, high = entry["min"] or 0, entry["max"] if entry["max"] is not None else 10**9
+            members = [shape for n, shape in enumerate(villages.geometries) if low <= 10 * n < high]
+            place = max(members, key=lambda shape: shape.area).point_on_surface()
+            told = pixels(swatch.screenshot())[4:-4, 4:-4].reshape(-1, 3).mean(axis=0)
+            assert np.abs(colour_at(page, place.x, place.y) - told).max() < 6, (share, entry)
+    watch.check()
+
+
+def test_layers_without_a_style_of_their_own_differ_in_colour(page: Page, base: str) -> None:
+    watch = open_map(page, base, f"{AT}&l=gempa:1,batas:1")
+    colours = page.evaluate("viewer.layers.shown.map((one) => one.legend[0].color)")
+    assert len(set(colours)) == 2
+    # who works by keyboard keeps the place after the list was drawn anew
+    page.get_by_role("button", name="Turunkan Gempa").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.closest('[data-layer]').dataset.layer") == "gempa"
+    watch.check()
+
+
+def test_a_link_to_a_layer_alone_shows_all_of_it(page: Page, base: str) -> None:
+    watch = open_map(page, base, "#l=gempa:1")
+    for n in range(3):
+        assert page.evaluate(f"viewer.map.getBounds().contains([{107.0 + n / 10}, -7.0])")
+    assert page.evaluate("viewer.map.getZoom()") > 9
+    watch.check()
+
+
 def test_time_keeps_only_what_had_happened(page: Page, base: str) -> None:
     watch = open_map(page, base, f"{AT}&l=gempa:1")
     count = "viewer.map.queryRenderedFeatures({layers: viewer.layers.ids('gempa')}).length"
@@ -239,7 +281,7 @@ def test_a_link_shows_the_same_to_others(page: Page, base: str, browser: Browser
 
 def test_the_printed_sheet_has_map_scale_legend_and_sources(page: Page, base: str) -> None:
     watch = open_map(page, base, "#map=10/-6.7/107.1&l=batas:1,bahaya:1&p=tools")
-    page.evaluate("window.print = () => { window.printed = true; }")
+    page.evaluate("void (window.print = () => { window.printed = true; })")  # a bare function would be called
     page.locator("#print-title").fill("Bahaya di Cianjur")
     page.get_by_role("button", name="Cetak").click()
     until(page, "window.printed")

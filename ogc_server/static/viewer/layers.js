@@ -1,6 +1,10 @@
 // Layers on the map: each is a collection drawn in the style that the server makes of it.
 import { address, ask, config, layerOf, part, say, t } from "./setup.js";
 
+// Colours that people with any colour vision tell apart (Okabe and Ito), for layers without a style of their own.
+const PLAIN = "#0072b2";
+const OTHERS = ["#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
+
 const OPACITY = { fill: "fill-opacity", line: "line-opacity", circle: "circle-opacity", raster: "raster-opacity", symbol: "text-opacity" };
 
 export class Layers {
@@ -18,7 +22,7 @@ export class Layers {
     const known = layerOf(id);
     if (!known) return say(t("layer.missing", { id }));
     try {
-      const made = await this.#style(known, column);
+      const made = this.#coloured(id, await this.#style(known, column));
       if (this.get(id)) return;
       // pictures go below what is drawn over them
       const at = known.kind === "raster" && !onTop ? this.shown.filter((one) => layerOf(one.id).kind !== "raster").length : 0;
@@ -37,7 +41,7 @@ export class Layers {
     if (known.kind === "raster") {
       const tiles = address(`${path}/map/tiles/WebMercatorQuad/{z}/{y}/{x}`, { f: "png" }).replaceAll("%7B", "{").replaceAll("%7D", "}");
       const legend = await ask(`${path}/map/legend`, { f: "json" });
-      const entries = legend.entries.map((one) => ({ label: one.label, color: one.colour, shape: "fill" }));
+      const entries = legend.entries.map((one) => ({ label: one.label, color: one.colour, shape: "fill", alpha: 1 }));
       const source = { type: "raster", tiles: [tiles], tileSize: 256, bounds: known.bbox };
       return { style: { sources: { [known.id]: source }, layers: [{ id: known.id, type: "raster", source: known.id }] }, legend: entries };
     }
@@ -45,7 +49,18 @@ export class Layers {
     const name = table ? "choropleth" : "default";
     const params = { f: "mapbox", ...(table ? { geometry: areas(), column } : {}) };
     const style = await ask(`${path}/styles/${name}`, params);
-    return { style, legend: style.metadata?.["satudata:legend"]?.entries ?? [] };
+    const legend = style.metadata?.["satudata:legend"] ?? { entries: [] };
+    return { style, legend: legend.entries.map((one) => ({ ...one, alpha: one.shape === "fill" ? legend.opacity ?? 1 : 1 })) };
+  }
+
+  // All plain layers have one colour; here each but the boundaries gets its own, the same at every visit while it is free.
+  #coloured(id, made) {
+    if (made.legend.length !== 1 || made.legend[0].color !== PLAIN || config.basemap.includes(id)) return made;
+    const taken = this.shown.flatMap((one) => one.legend.map((entry) => entry.color));
+    const start = [...id].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)) % 9973, 7) % OTHERS.length;
+    const choice = [...OTHERS.slice(start), ...OTHERS.slice(0, start)];
+    const colour = choice.find((one) => !taken.includes(one)) ?? choice[0];
+    return JSON.parse(JSON.stringify(made).replaceAll(PLAIN, colour));
   }
 
   #draw(id, style, below) {
@@ -73,7 +88,9 @@ export class Layers {
       const name = OPACITY[layer.type];
       if (!this.map.getLayer(id)) continue;
       const own = layer.paint?.[name];
-      if (name) this.map.setPaintProperty(id, name, typeof own === "number" ? own * one.opacity : own === undefined ? one.opacity : own);
+      // names stay readable over what is made pale
+      const opacity = layer.type === "symbol" ? Math.min(1, one.opacity * 4) : one.opacity;
+      if (name) this.map.setPaintProperty(id, name, typeof own === "number" ? own * opacity : own === undefined ? opacity : own);
       if (layer.type === "circle") this.map.setPaintProperty(id, "circle-stroke-opacity", one.opacity);
       this.map.setLayoutProperty(id, "visibility", one.visible ? "visible" : "none");
     }

@@ -91,8 +91,10 @@ map.on("load", async () => {
   parts.compare = startCompare(map, layers);
   const online = document.getElementById("online");
   online?.addEventListener("change", () => showOnline(map, online.checked));
-  for (const one of [...(given.layers ?? config.basemap.slice(0, 1).map((id) => ({ id })))].reverse()) await layers.add(one.id, { ...one, onTop: true });
+  for (const one of [...(given.layers ?? config.basemap.slice(0, 1).map((id) => ({ id, opacity: 0.25 })))].reverse()) await layers.add(one.id, { ...one, onTop: true });
   drawShown(layers);
+  const whole = given.map ? null : layerOf(given.layers?.[0]?.id)?.bbox;
+  if (whole) map.jumpTo(fitted(whole)); // a link to a layer without a place
   if (given.time) parts.time.value = given.time;
   if (given.compare) parts.compare.value = given.compare;
   if (given.panel && TABS.includes(given.panel)) openPanel(given.panel);
@@ -104,6 +106,8 @@ map.on("load", async () => {
     save();
     try { await navigator.clipboard.writeText(location.href); say(t("link.copied")); } catch { say(location.href); }
   });
+  const sources = document.querySelector(".maplibregl-ctrl-attrib");
+  if (window.innerWidth <= 720) map.once("idle", () => sources?.classList.remove("maplibregl-compact-show")); // behind its (i)
   map.once("idle", () => { document.getElementById("map").dataset.ready = "true"; });
   map.triggerRepaint(); // it may be idle already
   window.viewer = { map, layers };

@@ -1,5 +1,6 @@
 // A sheet to print or save as PDF: the map as it is, scale, legend, sources, date and address.
 import { element, layerOf, number, t } from "./setup.js";
+import { legend, titleOf } from "./tree.js";
 
 const WIDTH_MM = 180;
 
@@ -26,8 +27,7 @@ export const startPrint = (map, layers) => {
     });
     const shown = layers.shown.filter((one) => one.visible);
     const picture = element("img", { src: drawn, alt: t("print.map") });
-    const legends = shown.map((one) => element("section", {}, element("h3", {}, layerOf(one.id).title), element("ul", { class: "legend" },
-      ...one.legend.map((entry) => element("li", {}, element("span", { class: `swatch ${entry.shape ?? "fill"}`, style: `--colour:${entry.color}` }), " ", entry.label)))));
+    const legends = shown.map((one) => element("section", {}, element("h3", {}, titleOf(one)), legend(one)));
     const sources = shown.map((one) => {
       const known = layerOf(one.id);
       return element("li", {}, [known.title, known.group, known.licence, known.version ? t("print.version", { version: known.version }) : null, known.updated?.slice(0, 10), known.synthetic ? t("print.synthetic") : null].filter(Boolean).join(" · "));

@@ -17,7 +17,8 @@ export const startTable = (map, layers) => {
     if (box) map.fitBounds(box, { padding: 60, maxZoom: 14 });
   };
   const draw = (found) => {
-    const names = Object.keys(found.features[0]?.properties ?? {}).slice(0, 12);
+    const same = (name) => found.features.every((feature) => String(feature.properties[name]) === String(feature.id)); // the id stands first anyway
+    const names = Object.keys(found.features[0]?.properties ?? {}).filter((name) => !same(name)).slice(0, 12);
     const head = element("tr", {}, element("th", { scope: "col" }, "id"), ...names.map((name) => element("th", { scope: "col" }, name)));
     const rows = found.features.map((feature) => element("tr", {},
       element("th", { scope: "row" }, element("button", { type: "button", class: "link", "aria-label": t("table.show", { id: feature.id }), onclick: () => fit(feature.id).catch((error) => say(error.message)) }, String(feature.id))),
