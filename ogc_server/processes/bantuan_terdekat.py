@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from analysis.inputs import geometry_of
-from analysis.nearest import FacilityIndex, Finder, origins_of_codes, origins_of_geometry
+from analysis.lookup import DesaIndex
+from analysis.nearest import Asal, FacilityIndex, Finder, origins_of_codes, origins_of_geometry
 from analysis.places import points_of
 from analysis.result import Result
-from catalog.errors import QueryError
+from catalog.errors import NotFoundError, QueryError, RecordError
 from ogc_server.errors import ParameterError
 from ogc_server.processes.definition import ROWS, Process
 from ogc_server.processes.desk import Bench
@@ -33,12 +34,20 @@ def bantuan_terdekat(bench: Bench, inputs: BantuanTerdekat) -> list[dict[str, An
         origins = origins_of_geometry(geometry_of(inputs.asal, where="asal"))
     else:
         with bench.desk.desa(bench.snapshot, "area") as index:
-            origins = origins_of_codes(index, inputs.asal)
+            origins = [one for number, code in enumerate(inputs.asal) for one in _desa(index, number, code)]
     for one in origins:
         if not (-180 <= one.lon <= 180 and -90 <= one.lat <= 90):
             raise QueryError("the geometry is not in degrees of longitude and latitude", where="asal")
     answers = finder.nearest(origins, k=inputs.k, jenis=inputs.jenis, progress=bench.report)
     return [one.as_dict() for found in answers for one in found]
+
+
+def _desa(index: DesaIndex, number: int, code: str) -> list[Asal]:
+    """Return the place of one desa; ParameterError (which never repeats the code) when there is none."""
+    try:
+        return origins_of_codes(index, [code])
+    except (RecordError, NotFoundError):
+        raise ParameterError("process.input.no-desa", f"inputs.asal.{number}") from None
 
 
 def _finder(bench: Bench, inputs: BantuanTerdekat) -> Finder:

@@ -124,3 +124,11 @@ def test_a_body_that_is_none_is_a_wrong_input(door: httpx.Client, body: bytes) -
         got = door.post(f"/processes/{process}/execution", content=body, headers=headers)
         assert got.status_code == 400, got.text
         assert got.json()["where"]
+
+
+@pytest.mark.parametrize("code", ["", "Siti Aminah", "32.03.01.2999", "99", "32.03"])
+def test_a_code_that_is_none_is_named_by_its_place_and_not_repeated(door: httpx.Client, code: str) -> None:
+    inputs = {"asal": ["32.03.01.2001", code]}
+    got = door.post("/processes/bantuan-terdekat/execution", json={"inputs": inputs})
+    assert (got.status_code, got.json()["where"]) == (400, "inputs.asal.1")
+    assert not code or code not in got.json()["detail"]
