@@ -24,7 +24,7 @@ import requests
 from analysis.lookup import DesaIndex
 from analysis.verify import verify_point
 from benchmarks.analysis_verify import claims, points
-from benchmarks.measure import cpu_seconds, peak_mib
+from benchmarks.measure import cpu_seconds
 
 _LINE = re.compile(r"POST /processes/verifikasi-lokasi/execution 200 ([0-9.]+)ms")
 _PORT = 8971
@@ -83,7 +83,16 @@ def _measure(pid: int, data: Path, count: int, rounds: int, log: Path) -> None:
         p50, p99 = np.percentile(times, [50, 99])
         print(f"server time, {name}: p50 {p50:.1f} ms, p99 {p99:.1f} ms, longest {times.max():.1f} ms")
     print(f"server CPU {1000 * cpu / rounds / count:.2f} ms a request, {wall:.0f} s in all")
-    print(f"memory of the largest process: {peak_mib(pid):.0f} MiB peak; load {os.getloadavg()[0]:.1f}")
+    own, mapped = (_status_mib(pid, name) for name in ("RssAnon", "RssFile"))
+    print(
+        f"memory: {own:.0f} MiB of its own, {mapped:.0f} MiB of mapped files; load {os.getloadavg()[0]:.1f}"
+    )
+
+
+def _status_mib(pid: int, name: str) -> float:
+    """Return a size of a process from the kernel; mapped files are shared by all workers."""
+    said = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) / 1024 for line in said.splitlines() if line.startswith(name))
 
 
 def _wait(server: subprocess.Popen[bytes], log: Path) -> None:
