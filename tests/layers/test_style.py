@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import operator
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +18,7 @@ from catalog.settings import Settings
 from layers.contract import FeatureBatch
 from layers.open import open_store
 from layers.style.classes import class_breaks
-from layers.style.drawn import Drawn, classify, draw
+from layers.style.drawn import Codes, Drawn, classify, draw
 from layers.style.legend import legend
 from layers.style.maplibre import colour_of, style
 from layers.style.palettes import colours, rgb
@@ -125,6 +128,63 @@ def test_every_language_says_the_same(drawn: Drawn) -> None:
     entries = legend(drawn, name="Luas", lang="id", plain="", no_data="Tanpa data", other="")["entries"]
     assert [one["color"] for one in entries] == [*wanted, drawn.rule.no_data]
     assert entries[0]["label"].startswith("< ")
+
+
+OGC = "{http://www.opengis.net/ogc}"
+
+
+def true_of(test: etree._Element, row: dict[str, Any]) -> bool:
+    """Evaluate a filter of an SLD on a row, as its standard has it; a comparison with nothing is false."""
+    tag = str(test.tag).removeprefix(OGC)
+    if tag in ("And", "Or", "Not"):
+        parts = [true_of(one, row) for one in test]
+        return not parts[0] if tag == "Not" else all(parts) if tag == "And" else any(parts)
+    value = row[test.findtext(f"{OGC}PropertyName") or ""]
+    if tag == "PropertyIsNull" or value is None:
+        return tag == "PropertyIsNull" and value is None
+    limit = type(value)(test.findtext(f"{OGC}Literal"))
+    compare = {"PropertyIsEqualTo": operator.eq, "PropertyIsLessThan": operator.lt,
+               "PropertyIsGreaterThanOrEqualTo": operator.ge}[tag]  # fmt: skip
+    return bool(compare(value, limit))
+
+
+def fills(document: bytes, row: dict[str, Any]) -> list[str | None]:
+    """Return the colours of all rules that hold of a row: whoever draws them lays one over the other."""
+    found = []
+    for rule in etree.fromstring(document).iter("{http://www.opengis.net/se}Rule"):
+        (condition,) = rule.findall(f"{OGC}Filter")
+        if true_of(condition[0], row):
+            found.append(rule.findtext(".//{http://www.opengis.net/se}Fill/{*}SvgParameter[@name='fill']"))
+    return found
+
+
+@given(st.one_of(st.none(), st.floats(-1e6, 1e6)))
+def test_each_number_has_one_rule_of_an_sld(drawn: Drawn, value: float | None) -> None:
+    wanted = drawn.rule.no_data if value is None else next(
+        one.colour for one in reversed(drawn.classes) if one.low is None or value >= one.low
+    )  # fmt: skip
+    assert fills(sld(drawn, name="Luas", lang="id"), {"LUASWH": value}) == [wanted]
+
+
+@pytest.mark.parametrize("kinds", [3, 20])
+def test_each_category_has_one_rule_of_an_sld(drawn: Drawn, kinds: int) -> None:
+    values = [f"jenis {number % kinds}" for number in range(200)]
+    classes, other = classify(values, StyleRule(column="x", method="categories"), numeric=False)
+    made = sld(replace(drawn, column="x", classes=classes, other=other), name="x", lang="id")
+    shades = {one.value: one.colour for one in classes}
+    for value in (*set(values), None):
+        wanted = drawn.rule.no_data if value is None else shades.get(value, other)
+        assert fills(made, {"x": value}) == [wanted]
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=150))
+def test_each_code_has_one_rule_of_a_joined_sld(drawn: Drawn, numbers: list[int]) -> None:
+    codes = Codes("kode", {f"32.{place:02}": number for place, number in enumerate(numbers)})
+    made = sld(drawn, name="x", lang="id", codes=codes)
+    for code, number in list(codes.classes.items())[:: max(1, len(numbers) // 10)]:
+        assert fills(made, {"kode": code}) == [drawn.classes[number].colour]
+    for unknown in ("99.99", None):
+        assert fills(made, {"kode": unknown}) == [drawn.rule.no_data]
 
 
 def test_categories_have_eight_colours_at_most() -> None:
