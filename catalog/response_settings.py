@@ -113,6 +113,9 @@ class ResponseSettings(Strict):
     max_distance_km: float | None = Field(default=500, gt=0, description="Farther stock is not sent")
     needs: list[NeedRule] = Field(default_factory=list)
     plan_targets: int = Field(default=200, ge=10, le=5000, description="More are planned by larger region")
+    keep_days: int | None = Field(
+        default=365, ge=1, description="Answers unchanged for longer are taken away; empty: never"
+    )
     notify: list[Channel] = Field(default_factory=list)
     notify_hours: float = Field(default=24, gt=0, description="How long an undelivered notice is tried")
 

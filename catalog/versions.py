@@ -19,7 +19,7 @@ from catalog.closed import refuse_closed
 from catalog.database import Database, bump, lock
 from catalog.errors import CancelledRunError, NotFoundError, PublishError
 from catalog.model import RunState, VersionInfo
-from catalog.tables import runs, versions
+from catalog.tables import datasets, runs, versions
 
 VersionState = Literal["staged", "held", "current", "old", "rejected", "removed"]
 STATES: tuple[VersionState, ...] = get_args(VersionState)
@@ -148,6 +148,27 @@ class VersionBook:
             self._set(connection, layer_id, version, state="removed")
             self._log(connection, "remove", layer_id, version, by, "")
             bump(connection)
+
+    def retire(self, layer_id: str, *, by: str) -> Numbers:
+        """Record that the store no longer has any version of a dataset that was withdrawn; return them.
+
+        PublishError while the dataset is served, or while somebody has to decide on a version.
+        """
+        with self._db.write() as connection:
+            lock(connection, f"versions:{layer_id}")
+            withdrawn = sa.select(datasets.c.withdrawn_at).where(datasets.c.id == layer_id)
+            if connection.scalar(withdrawn) is None:
+                raise PublishError("the dataset is served", where=layer_id)
+            there = sa.select(versions.c.version).where(
+                versions.c.layer_id == layer_id, versions.c.state != "removed"
+            )
+            numbers = list(connection.scalars(there.order_by(versions.c.version)))
+            for version in numbers:
+                self._expect(connection, layer_id, version, ("current", "old", "rejected"))
+                self._set(connection, layer_id, version, state="removed")
+                self._log(connection, "remove", layer_id, version, by, "")
+            bump(connection)
+        return numbers
 
     def _move(
         self,

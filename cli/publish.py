@@ -105,7 +105,7 @@ def _previous(app: App, dataset_id: str) -> int:
 @json_option
 @pass_app
 def prune(app: App, keep: int | None, runs_days: int | None, dry_run: bool) -> None:
-    """Remove old versions beyond the number kept (never the current or a held one), and old runs."""
+    """Remove old versions beyond the number kept, old answers to events, and old runs."""
     if runs_days and not dry_run:
         app.catalog.runs.prune(utc_now() - timedelta(days=runs_days), by=app.by)
     rows = []
@@ -115,4 +115,18 @@ def prune(app: App, keep: int | None, runs_days: int | None, dry_run: bool) -> N
                 app.catalog.versions.mark_removed(dataset_id, version, by=app.by)
                 app.store.remove(dataset_id, version)
             rows.append({"id": dataset_id, "version": version})
+    rows += _old_answers(app, dry_run)
     app.show(rows, ("id", "version"), empty="cli.prune.nothing")
+
+
+def _old_answers(app: App, dry_run: bool) -> list[dict[str, object]]:
+    """Take away the collections of answers that are older than `response.keep_days`; return what went."""
+    from ogc_server.response.retention import expire, expired  # heavy; not for --help
+
+    if dry_run:
+        found = list(expired(app.settings, app.catalog, utc_now()))
+        versions = [(name, one.info.version) for name in found for one in app.catalog.versions.list(name)
+                    if one.state != "removed"]  # fmt: skip
+    else:
+        versions = expire(app.settings, app.catalog, app.store, utc_now(), by=app.by)
+    return [{"id": name, "version": version} for name, version in versions]

@@ -37,6 +37,7 @@ from ogc_server.response.event import Event, read_events, unwanted
 from ogc_server.response.matching import sightings
 from ogc_server.response.record import Answer
 from ogc_server.response.record import event_of as told
+from ogc_server.response.retention import expire
 from ogc_server.response.tables import summary
 from ogc_server.snapshot import Snapshot
 
@@ -128,6 +129,7 @@ class Responder:
                 self._warm(at.bench)
         if not stop():
             deliver(self.catalog, self.settings.response, clock=self._clock)
+            expire(self.settings, self.catalog, self._store, self._clock(), by=BY)
         return done
 
     def _next(self, at: _Open) -> Entry | None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from analysis.earthquake import Gempa, hypocentral_km, intensity
+from catalog.errors import GoneError
 from catalog.model import RunState
 from catalog.responses import ResponseState
 from catalog.search import SearchQuery
@@ -330,3 +331,29 @@ def test_a_layer_that_is_not_public_is_never_opened(desk: Desk, monkeypatch: pyt
     assert not desk.responder().pending()
     assert desk.responder().run() == []
     assert "gempa" not in opened
+
+
+def test_old_answers_are_withdrawn_and_deleted_and_can_be_made_anew(desk: Desk) -> None:
+    desk.feeds["autogempa"] = [quake()]
+    assert desk.harvest().state is RunState.OK
+    (done,) = desk.responder().run()
+    names = [done.dataset_id, f"{done.dataset_id}-rencana"]
+    folders = [desk.settings.data_dir / "layers" / name for name in names]
+    desk.clock.forward(days=89)
+    desk.responder(keep_days=90).run()
+    desk.clock.forward(days=2)
+    desk.responder(keep_days=None).run()
+    assert all(desk.catalog.versions.current(name) for name in names)  # not old enough, then never
+    desk.responder(keep_days=90).run()
+    for name, folder in zip(names, folders, strict=True):
+        with pytest.raises(GoneError):
+            desk.catalog.datasets.get(name)
+        assert [one.state for one in desk.catalog.versions.list(name)] == ["removed"]
+        assert not list(folder.glob("1.*"))
+    assert desk.catalog.datasets.find("gempa") is not None  # nothing else is touched
+    (known,) = desk.catalog.responses.list()
+    assert known.dataset_id == names[0]
+    assert desk.responder().respond(known.id).state == "answered"  # by a person's word
+    assert desk.catalog.versions.current(names[0]) is not None
+    assert desk.responder(keep_days=90).run() == []
+    assert desk.catalog.versions.current(names[0]) is not None  # it is young again
