@@ -74,7 +74,8 @@ def paint(indexes: npt.NDArray[np.uint8], style: Style, void: Mask | None, look:
 def beyond(grid: Grid, crs: Crs) -> Mask | None:
     """Return which pixels lie in the void; None when none does."""
     west, south, east, north = grid.bounds
-    probes = np.meshgrid(np.linspace(west, east, _PROBES), np.linspace(north, south, _PROBES))
+    x, y = grid.dx / 2, grid.dy / 2  # middles of pixels: the very edge of a CRS may be either side
+    probes = np.meshgrid(np.linspace(west + x, east - x, _PROBES), np.linspace(north - y, south + y, _PROBES))
     if not _void(*probes, crs, min(grid.dx, grid.dy)).any():
         return None
     rows = max(1, 1_000_000 // grid.width)
