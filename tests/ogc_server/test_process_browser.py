@@ -18,7 +18,7 @@ from tests.servers.browser import Watch
 
 MORE = {"statistik-zonal": {"raster": "bahaya", "kode": '["32.03.01"]'}}
 """What an example does not hold, because it depends on the collections of the server."""
-ONE_OF = {"wilayah-terdampak": ("gempa", "ambang", "kelas")}
+ONE_OF = {"wilayah-terdampak": ("gempa", "ambang", "kelas"), "respons-cepat": ("area",)}
 """Examples that do not go together with the first one."""
 
 

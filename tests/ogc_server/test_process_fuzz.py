@@ -59,8 +59,8 @@ def _good(process: str) -> dict[str, Any]:
     found = {}
     for name, text in PROCESSES[process].examples.items():
         found[name] = json.loads(text) if text[0] in "[{" else text
-    if process == "wilayah-terdampak":
-        return {"area": found["area"]}
+    if process in ("wilayah-terdampak", "respons-cepat"):
+        return {"area": found["area"]}  # or an earthquake
     return {"raster": "x", **found} if process == "statistik-zonal" else found
 
 
