@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pyproj import Geod
+from pyproj import Geod, Transformer
+from scipy.spatial.distance import cdist
 
 from analysis.allocate_fair import Network, fair_shares
 from analysis.allocate_solve import Bounds, cheapest
@@ -135,7 +136,7 @@ def allocate(
     that are not > 0, missing or impossible coordinates, and needs named twice.
     """
     _check(stocks, needs, costs, max_cost)
-    metres = None if costs is not None else _Metres(stocks, needs)
+    metres = None if costs is not None else _Metres(stocks, needs, max_cost)
     by_item: dict[str, list[Need]] = defaultdict(list)
     for need in needs:
         by_item[need.item].append(need)
@@ -227,22 +228,35 @@ def _given(costs: Costs) -> _CostsOf:
 
 
 class _Metres:
-    """Geodesic metres, measured once for all items: warehouses x desa."""
+    """Geodesic metres, measured once for all items: warehouses x desa; infinite beyond `most`.
 
-    def __init__(self, stocks: Sequence[Stock], needs: Sequence[Need]) -> None:
+    A straight line through the ground is shorter than any way over it, so what is too far by that
+    need not be measured.
+    """
+
+    def __init__(self, stocks: Sequence[Stock], needs: Sequence[Need], most: float | None) -> None:
         self._from = {name: n for n, name in enumerate(dict.fromkeys(one.warehouse for one in stocks))}
         self._to = {place: n for n, place in enumerate(dict.fromkeys((one.lon, one.lat) for one in needs))}
         known = {one.warehouse: (one.lon, one.lat) for one in stocks}
         here = np.array([known[name] for name in self._from], dtype=float).reshape(-1, 2)
         there = np.array(list(self._to), dtype=float).reshape(-1, 2)
-        start, end = np.repeat(here, len(there), axis=0), np.tile(there, (len(here), 1))
-        metres = _GEOD.inv(start[:, 0], start[:, 1], end[:, 0], end[:, 1])[2]
-        self._metres = np.asarray(metres, dtype=float).reshape(len(here), len(there))
+        near = np.ones((len(here), len(there)), dtype=np.bool_)
+        if most is not None and near.size:
+            near = cdist(_ecef(here), _ecef(there)) <= most * (1 + 1e-9)
+        i, j = np.nonzero(near)
+        self._metres = np.full(near.shape, np.inf)
+        self._metres[i, j] = _GEOD.inv(here[i, 0], here[i, 1], there[j, 0], there[j, 1])[2]
 
     def __call__(self, places: Sequence[_Place], wanted: Sequence[Need]) -> _Cells:
         rows = np.array([self._from[place.name] for place in places], np.int64)
         columns = np.array([self._to[one.lon, one.lat] for one in wanted], np.int64)
         return self._metres[rows[:, np.newaxis], columns]
+
+
+def _ecef(places: _Cells) -> _Cells:
+    """Return earth-centred metres of places in degrees on the ellipsoid."""
+    to = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
+    return np.column_stack(to.transform(places[:, 0], places[:, 1], np.zeros(len(places))))
 
 
 def _check(
