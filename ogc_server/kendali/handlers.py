@@ -11,7 +11,7 @@ import shapely
 from catalog.errors import NotFoundError
 from catalog.model import BBox, VersionInfo
 from ogc_server.answer import NEVER, Answer, content_tag, to_json
-from ogc_server.ask import Ask
+from ogc_server.ask import Ask, segment
 from ogc_server.errors import ParameterError
 from ogc_server.kendali import drawing, report, report_pdf, report_xlsx, stream
 from ogc_server.kendali.document import document as picture_document
@@ -43,6 +43,7 @@ def page(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     basemap, zone = _basemap(service, snapshot), service.settings.scheduler.timezone
     doc: dict[str, Any] = {
         "base": ask.base, "basemap": [one.layer_id for one in basemap], "bounds": _bounds(basemap),
+        "tiles": {one.layer_id: _tiles(ask, one.layer_id) for one in basemap},
         "zone": zone, "zone_name": service.now().astimezone(ZoneInfo(zone)).tzname(),
         "mmi": {str(degree): colour for degree, colour in drawing.MMI.items()},
         "severity": drawing.SEVERITY,
@@ -56,6 +57,11 @@ def _basemap(service: Service, snapshot: Snapshot) -> list[VersionInfo]:
     names = service.settings.viewer.basemap or [service.settings.processes.boundaries]
     there = snapshot.datasets(one for one in names if one in snapshot.visible())
     return [one.version for one in there if one.version is not None]
+
+
+def _tiles(ask: Ask, layer_id: str) -> str:
+    """Return the address of the current tiles: a page that runs for days outlives a version."""
+    return f"{ask.base}/collections/{segment(layer_id)}/tiles/WebMercatorQuad/{{z}}/{{y}}/{{x}}?f=mvt"
 
 
 def _bounds(layers: list[VersionInfo]) -> BBox:
