@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from catalog.settings import ServerSettings
-from ogc_server import glyphs, styles, tiles
+from ogc_server import choropleth, glyphs, style_parts, styles, tiles
 from ogc_server.parameters import COMMON, VERSION, Param
 from ogc_server.route import Route
 
@@ -17,7 +17,7 @@ def _versioned(_: ServerSettings) -> tuple[Param, ...]:
 
 
 def _style(_: ServerSettings) -> tuple[Param, ...]:
-    return styles.TABLE
+    return choropleth.TABLE
 
 
 _AT = ("collections", "{collectionId}")
@@ -39,6 +39,6 @@ ROUTES = (
     ),
     Route((*_AT, "tiles.pmtiles"), tiles.archive, tiles.ARCHIVE_OFFERS, _versioned, summary="tile-archive"),
     Route((*_AT, "styles"), styles.styles, styles.OFFERS, _versioned, summary="styles"),
-    Route((*_AT, "styles", "{styleId}"), styles.style, styles.STYLE_OFFERS, _style, summary="style"),
+    Route((*_AT, "styles", "{styleId}"), styles.style, style_parts.STYLE_OFFERS, _style, summary="style"),
     Route(("fonts", "{fontStack}", "{glyphRange}"), glyphs.glyphs, glyphs.OFFERS, _common, summary="glyphs"),
 )
