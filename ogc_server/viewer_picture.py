@@ -159,11 +159,11 @@ def _counted(owners: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
 
 
 def _path(places: npt.NDArray[np.float64]) -> str:
-    """Return one line of an SVG path: absolute to its first place, then step by step."""
+    """Return one line of an SVG path: absolute to its first place, then step by step; "" for a point."""
     whole = np.rint(places).astype(int).tolist()
-    text = f"M{whole[0][0]} {whole[0][1]}l"
     steps = ((x2 - x1, y2 - y1) for (x1, y1), (x2, y2) in pairwise(whole))
-    return text + " ".join(f"{dx} {dy}" for dx, dy in steps if dx or dy).replace(" -", "-")
+    said = " ".join(f"{dx} {dy}" for dx, dy in steps if dx or dy).replace(" -", "-")
+    return f"M{whole[0][0]} {whole[0][1]}l{said}" if said else ""
 
 
 def _degrees(frame: Frame) -> str:

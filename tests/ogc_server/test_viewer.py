@@ -402,10 +402,9 @@ def test_the_first_picture_is_the_map_that_comes_after_it(browser: Browser, base
         page.route("**/maplibre-gl.js", lambda route: route.abort())
         page.goto(f"{base}/peta?lang=id{anchor}")
         first = pixels(page.locator("#stage").screenshot())
-        page.unroute("**/maplibre-gl.js")
-        watch = Watch(page, base)
-        page.reload()  # a page that is asked for again keeps its policy
-        page.wait_for_selector("#map[data-ready]", timeout=60_000)
+        page.close()
+        page = context.new_page()
+        watch = open_map(page, base, anchor)  # asked for again, a page keeps its policy
         settle(page)
         assert page.locator("#first").count() == 0
         after = pixels(page.locator("#stage").screenshot())
