@@ -204,9 +204,9 @@ def test_many_facilities_on_many_roads_in_moments() -> None:
     stores = [store(f"F{n:05}", *place) for n, place in enumerate(rng.uniform(0, 59, (5000, 2)).tolist())]
     many = finder(lines, stores, oneway=oneway)
     origins = [asal(*place) for place in rng.uniform(0, 59, (50, 2)).tolist()]
-    began = time.perf_counter()
+    began = time.process_time()
     found = many.nearest(origins, k=5)
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
     assert all(len(one) == 5 for one in found)
 
 

@@ -150,10 +150,10 @@ def test_xxe_is_refused():
 def test_billion_laughs_is_refused_at_once():
     entities = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 12))
     document = f'<!DOCTYPE r [<!ENTITY l0 "ha">{entities}]><r>&l11;</r>'.encode()
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(ProtocolError):
         parse_xml(document)
-    assert time.monotonic() - started < 20  # expanded, it would not end
+    assert time.process_time() - started < 20  # expanded, it would not end
 
 
 def test_a_bare_doctype_as_wms_1_1_1_has_it_is_read():

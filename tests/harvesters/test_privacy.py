@@ -158,7 +158,7 @@ def test_any_value_can_be_scanned(value: Any) -> None:
 
 
 def test_hostile_text_costs_no_more_than_its_length() -> None:
-    begin = time.monotonic()
+    begin = time.process_time()
     for text in (
         "Aa " * 30_000,
         "a.a@" * 30_000,
@@ -168,7 +168,7 @@ def test_hostile_text_costs_no_more_than_its_length() -> None:
         "A.'" * 30_000,
     ):
         scan([text], name="nama_lengkap")
-    assert time.monotonic() - begin < 20
+    assert time.process_time() - begin < 20
 
 
 # -- in a run ----------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 from rasterio.io import MemoryFile
 
+from tests.servers import until
 from tests.servers.ours import cianjur
 
 PAGES = (
@@ -85,9 +86,8 @@ def test_the_dataset_page_shows_its_parts_in_the_order_people_need(page: Page, b
 def test_the_map_draws_the_desa(page: Page, base: str) -> None:
     page.goto(f"{base}/collections/desa-cianjur?f=html&lang=id")
     page.wait_for_selector("#peta[data-shown='360']", timeout=60_000)
-    page.wait_for_timeout(1500)
-    picture = page.locator("#peta canvas").screenshot()
-    assert len(_colours(picture)) > 20, "the map is blank"
+    canvas = page.locator("#peta canvas")
+    until(lambda: len(_colours(canvas.screenshot())) > 20, "the map is drawn", pause=0.3)
 
 
 def _colours(png: bytes) -> set[tuple[int, ...]]:

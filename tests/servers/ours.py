@@ -93,7 +93,10 @@ def wait_until_serving(
         try:
             if requests.get(f"{base}/health", timeout=5).ok:
                 return
-        except requests.ConnectionError:
+        except (
+            requests.ConnectionError,
+            requests.Timeout,
+        ):  # a busy machine: it may listen and not answer yet
             time.sleep(0.1)
     raise AssertionError(f"the server did not start:\n{log.read_text('utf-8', 'replace')[-3000:]}")
 
