@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import math
+from functools import lru_cache
 from html import escape
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import shapely
 from babel.numbers import format_decimal
 from reportlab.graphics.shapes import Circle, Drawing, Group, Line, Path, Rect, String
@@ -23,13 +26,14 @@ from ogc_server.kendali.picture import Picture
 from ogc_server.kendali.report import Report, Table
 
 _MOST_ROWS = 300
+_SHORT = 5
+"""Characters that fit into the narrowest column."""
 _PAGE = landscape(A4)
 _WIDTH = _PAGE[0] - 30 * mm - 12  # a frame keeps 6 points free on each side
 _MAP = (_WIDTH, 92 * mm)
 _INK, _RED = colors.HexColor("#1b2430"), colors.HexColor("#b3191f")
 _TEXT = ParagraphStyle("text", fontName="Helvetica", fontSize=8, leading=10, textColor=_INK)
 _CELL = ParagraphStyle("cell", parent=_TEXT, fontSize=7, leading=8.4)
-_NUMBER = ParagraphStyle("number", parent=_CELL, alignment=TA_RIGHT)
 _HEAD = ParagraphStyle("head", parent=_CELL, fontName="Helvetica-Bold")
 _HEAD_NUMBER = ParagraphStyle("head-number", parent=_HEAD, alignment=TA_RIGHT)
 _TITLE = ParagraphStyle("title", parent=_TEXT, fontName="Helvetica-Bold", fontSize=15, leading=19)
@@ -97,6 +101,8 @@ def _table(table: Table, lang: str) -> list[Flowable]:
             ("BACKGROUND", (0, 0), (-1, 0), colors.HexColor("#e4eaf0")),
             ("TOPPADDING", (0, 0), (-1, -1), 1.5), ("BOTTOMPADDING", (0, 0), (-1, -1), 1.5),
             ("LEFTPADDING", (0, 0), (-1, -1), 3), ("RIGHTPADDING", (0, 0), (-1, -1), 3),
+            ("FONT", (0, 1), (-1, -1), "Helvetica", 7, 8.4), ("TEXTCOLOR", (0, 1), (-1, -1), _INK),
+            *(("ALIGN", (n, 1), (n, -1), "RIGHT") for n in range(len(table.header)) if _numbers(table, n)),
         ]
     )  # fmt: skip
     found.append(LongTable(rows, colWidths=_widths(table), repeatRows=1, style=style))
@@ -119,10 +125,21 @@ def _widths(table: Table) -> list[float]:
     return [_WIDTH * one / sum(wanted) for one in wanted]
 
 
-def _cell(value: Any, lang: str) -> Paragraph:
+def _cell(value: Any, lang: str) -> Paragraph | str:
+    """Return what stands in a cell; only what may need a second line is a paragraph: those take long."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return Paragraph(escape(format_decimal(value, locale=lang)), _NUMBER)
-    return Paragraph(escape("" if value is None else str(value)), _CELL)
+        return _number(value, lang)
+    said = "" if value is None else str(value)
+    return _paragraph(said) if len(said) > _SHORT else said
+
+
+@lru_cache(maxsize=20_000)
+def _number(value: float, lang: str) -> str:
+    return str(format_decimal(value, locale=lang))
+
+
+def _paragraph(said: str) -> Paragraph:
+    return Paragraph(escape(said), _CELL)
 
 
 def _map(picture: Picture, lang: str) -> Flowable:
@@ -145,9 +162,11 @@ def _map(picture: Picture, lang: str) -> Flowable:
     for row, shape in zip(picture.rows, picture.shapes, strict=True):
         drawing.add(_polygon(shape, colour(row), at))
     inside = Group()
-    for line in parts["rencana"]["features"]:
-        (a, b), (c, d) = (at(*end) for end in line["geometry"]["coordinates"])
-        inside.add(Line(a, b, c, d, strokeColor=colors.HexColor("#0a4d78"), strokeWidth=0.4))
+    sent = sorted(parts["rencana"]["features"], key=lambda one: -one["properties"]["jumlah"])[:_MOST_ROWS]
+    ways = [shapely.LineString([at(*end) for end in line["geometry"]["coordinates"]]) for line in sent]
+    for way in shapely.clip_by_rect(np.array(ways, object), 0, 0, width, height) if ways else ():
+        for (a, b), (c, d) in pairwise(shapely.get_coordinates(way).tolist()):  # nothing outside of the map
+            inside.add(Line(a, b, c, d, strokeColor=colors.HexColor("#0a4d78"), strokeWidth=0.3))
     for point in parts["fasilitas"]["features"]:
         x, y = at(*point["geometry"]["coordinates"])
         if 0 <= x <= width and 0 <= y <= height:
