@@ -150,7 +150,8 @@ def _mended(shapes: Geometries) -> Geometries:
     before = shapely.area(shapes)
     for snap in (0.01, 0.1, 0.3):
         try:
-            clean = shapely.coverage_clean(shapes, snapping_distance=snap, merge_strategy="min_area")
+            with np.errstate(invalid="ignore"):  # flat bits on the way, not in what comes out
+                clean = shapely.coverage_clean(shapes, snapping_distance=snap, merge_strategy="min_area")
         except shapely.errors.GEOSException:
             continue
         made = _valid(shapely.transform(clean, np.rint))
