@@ -15,7 +15,7 @@ import numpy as np
 import openpyxl
 import pypdf
 import pytest
-from playwright.sync_api import Browser, CDPSession, Page, expect
+from playwright.sync_api import Browser, CDPSession, Page, Route, expect
 
 from catalog.model import RunState
 from ogc_server.kendali import stream
@@ -233,6 +233,28 @@ def test_an_area_is_drawn_by_clicks_keys_or_text(page: Page, address: str) -> No
         page.get_by_role("button", name="PDF").click()
     assert "Area yang digambar" in pypdf.PdfReader(taken.value.path()).pages[0].extract_text()
     watch.check()
+
+
+def test_an_area_waits_for_boundaries_that_are_being_prepared(page: Page, address: str) -> None:
+    look(page, address)
+    page.wait_for_selector(SHOWN)
+    asked: list[str] = []
+
+    def door(route: Route) -> None:
+        asked.append(route.request.method)
+        if len(asked) == 1:  # as the server answers while the index of new boundaries is being made
+            route.fulfill(status=503, headers={"Retry-After": "30"}, json={"title": "belum siap"})
+        else:
+            route.continue_()
+
+    page.route("**/kendali/jawaban*", door)
+    page.get_by_role("button", name="Gambar area").click()
+    page.locator("#teks-area").fill("107.05, -6.9\n107.2 -6.9\n107.2;-6.75\n107.05 -6.75")
+    page.get_by_role("button", name="Hitung").click()
+    expect(page.locator("#viewer-status")).to_contain_text("sedang menyiapkan batas wilayah")
+    expect(page.locator("#ringkasan dd").first).to_have_text("94")
+    expect(page.locator("#viewer-status")).to_have_text("")
+    assert asked == ["POST", "POST"]
 
 
 def test_the_report_is_taken_in_both_forms(page: Page, address: str, tmp_path: Path) -> None:

@@ -27,6 +27,17 @@ const mark = () => {
   }
 };
 
+// A server that has just got new boundaries makes their index first: it says when to come again.
+const patient = async (path, options) => {
+  for (;;) {
+    const answer = await fetch(path, options);
+    const seconds = Number(answer.headers.get("Retry-After"));
+    if (answer.status !== 503 || !seconds) return answer;
+    say(t("menyiapkan"));
+    await new Promise((again) => setTimeout(again, Math.min(seconds, 5) * 1000));
+  }
+};
+
 const request = async (path, options) => {
   asking?.abort();
   const mine = new AbortController();
@@ -34,7 +45,7 @@ const request = async (path, options) => {
   const limit = setTimeout(() => mine.abort(new Error("60 s")), 60_000);
   panel.setAttribute("aria-busy", "true");
   try {
-    const answer = await fetch(path, { ...options, signal: mine.signal });
+    const answer = await patient(path, { ...options, signal: mine.signal });
     const body = await answer.json();
     if (!answer.ok) throw new Error([body.title, body.detail].filter(Boolean).join(": "));
     return body;
@@ -64,7 +75,9 @@ const open = async (one, { chosen = true, tries = 3 } = {}) => {
   const started = performance.now();
   try {
     const answer = await request(address("/kendali/jawaban", { kejadian: name, version: one.jawaban ? null : mine.version, lang }));
-    if (current === mine) take(answer, (performance.now() - started) / 1000);
+    if (current !== mine) return;
+    take(answer, (performance.now() - started) / 1000);
+    say("");
   } catch (error) {
     if (current !== mine || error.name === "AbortError") return;
     if (tries > 1) setTimeout(() => { if (current === mine) open(one, { chosen, tries: tries - 1 }); }, 1500);
