@@ -1,7 +1,8 @@
 """The overview zooms of a layer of areas, as tippecanoe makes them of a coverage; and archives joined.
 
-Each zoom is tried as fine as it can be, and coarser until no tile is above the limit: with fewer units
-to a tile first, then with areas below a pixel merged. Nothing is left out.
+Each zoom is tried as fine as the zoom below it, and coarser until no tile is above the limit: with fewer
+units to a tile first, then with areas below a pixel merged. What is smaller than a unit at a zoom where
+that is usual has no shape there; its ground belongs to its neighbours.
 """
 
 from __future__ import annotations
@@ -68,27 +69,32 @@ class Overview:
         """
         made: list[Path] = []
         sizes: dict[tuple[int, int], int] = {}
+        step = 0
         for zoom in range(self.pyramid.deepest, self.grid.first_zoom - 1, -1):
-            path, sizes, told = self._zoom(zoom, sizes)
+            if zoom + 1 == SLIM:  # tiles carry less from here on
+                sizes, step = {}, 0
+            path, step, told = self._zoom(zoom, sizes, step)
+            sizes = {(x, y): len(data) for (_, x, y), data in _tiles(path)}
             made.insert(0, path)
             if told:
                 report[zoom] = told
         return made
 
     def _zoom(
-        self, zoom: int, below: dict[tuple[int, int], int]
-    ) -> tuple[Path, dict[tuple[int, int], int], dict[str, int]]:
-        least = max(_parents(below).values(), default=0) if zoom + 1 != SLIM else 0
-        for step in _STEPS:
+        self, zoom: int, below: dict[tuple[int, int], int], first: int
+    ) -> tuple[Path, int, dict[str, int]]:
+        """Return the archive, the number of the step that fits, and what that merged or coarsened."""
+        least = max(_parents(below).values(), default=0)
+        for number in range(first, len(_STEPS)):
+            step = _STEPS[number]
             if step.shrinks * least > self.most:
                 continue
             level = self.pyramid.level(zoom, 2 ** (12 - step.detail), step.merge)
             path = self._encoded(level, zoom, step)
-            sizes = {(x, y): len(data) for (_, x, y), data in _tiles(path)}
-            if max(sizes.values(), default=0) <= self.most:
+            if max((len(data) for _, data in _tiles(path)), default=0) <= self.most:
                 break
         told = {"merged": len(self.areas.ids) - len(level.features), "units": 1 << step.detail}
-        return path, sizes, {k: v for k, v in told.items() if v not in (0, 4096)}
+        return path, number, {k: v for k, v in told.items() if v not in (0, 4096)}
 
     def _encoded(self, level: Level, zoom: int, step: _Step) -> Path:
         source, made = self.work / f"{zoom}.jsonl", self.work / f"{self.grid.id}.{zoom}.pmtiles"

@@ -228,3 +228,18 @@ def test_rounding_neither_loses_an_area_nor_covers_ground_twice(spots: list[tupl
     assert (shapely.area(made) > 0).mean() > 0.9
     covered, twice, _ = ground(made)
     assert twice <= 0.02 * covered
+
+
+def test_where_nearly_all_is_below_a_unit_ground_is_still_covered_once() -> None:
+    """A country's villages on one tile: those that keep a shape tile it, and an island is not lost."""
+    side = 160
+    grid = [(x, y) for x in range(side) for y in range(side)]
+    cells = np.array([shapely.box(x, y, x + 1, y + 1) for x, y in grid], dtype=object)
+    island = shapely.box(side + 60, 10, side + 60.5, 10.5)
+    made = in_units(np.append(cells, island), lambda numbers: numbers * 0.3)
+    flat = shapely.area(made) == 0
+    assert 10_000 < flat[:-1].sum() < side * side
+    covered, twice, _ = ground(made[:-1])
+    assert covered == pytest.approx((side * 0.3) ** 2, rel=0.01)
+    assert twice == 0
+    assert shapely.area(made[-1]) == 1
