@@ -1,7 +1,7 @@
 """Rasters: immutable versions as Cloud-Optimised GeoTIFF, with statistics and verified nodata.
 
 `<root>/<layer>/<version>.tif`. Everything is read in strips, so memory stays flat. The checksum is
-over pixels, grid, CRS and nodata, not over the file, so the same content is the same version.
+over pixels, mask, grid, CRS and nodata, not over the file, so the same content is the same version.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import numpy.typing as npt
 import rasterio
 import rasterio.crs
 import rasterio.shutil
+from rasterio.enums import MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import MemoryFile
 from rasterio.windows import Window
@@ -30,6 +31,8 @@ from catalog.model import BBox, VersionInfo
 from layers.crs import CRS84, transform_bounds
 from layers.files import LayerFiles
 from layers.geopackage.sqlite import drop_files, storage_errors, sync
+from layers.raster_scale import packed, unpack
+from layers.raster_statistics import BandStatistics, Bars
 
 STRIP_BYTES = 16 * 2**20
 BLOCK = 256
@@ -38,37 +41,6 @@ _TRIED = 4
 """Blocks a side that are packed for a trial."""
 _ENDLESS = 1e30
 """A float beyond this is no measurement: it is a nodata value that nobody declared."""
-
-
-@dataclass(slots=True)
-class BandStatistics:
-    """Of the valid pixels of one band; None when there is none."""
-
-    valid: int = 0
-    nodata: int = 0
-    minimum: float | None = None
-    maximum: float | None = None
-    _sum: float = field(default=0.0, repr=False)
-    _squares: float = field(default=0.0, repr=False)
-
-    def add(self, pixels: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> None:
-        """Take a strip in."""
-        good = pixels[valid].astype(np.float64)
-        self.valid += good.size
-        self.nodata += int(valid.size - good.size)
-        if good.size:
-            low, high = float(good.min()), float(good.max())
-            self.minimum = low if self.minimum is None else min(self.minimum, low)
-            self.maximum = high if self.maximum is None else max(self.maximum, high)
-            self._sum += float(good.sum())
-            self._squares += float(np.square(good).sum())
-
-    def summary(self) -> dict[str, Any]:
-        """Return plain numbers: min, max, mean, std (population), valid and nodata pixels."""
-        mean = self._sum / self.valid if self.valid else None
-        spread = None if mean is None else math.sqrt(max(0.0, self._squares / self.valid - mean * mean))
-        return {"min": self.minimum, "max": self.maximum, "mean": mean, "std": spread,
-                "valid": self.valid, "nodata_pixels": self.nodata}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +97,8 @@ def verify_raster(info: VersionInfo, root: Path) -> None:
     path, where = open_raster(info, root), f"{info.layer_id} v{info.version}"
     try:
         with _reading(path.name), rasterio.open(path) as stored:
-            found = _scan(stored, stored.nodata).checksum
+            masked = bool(info.extra.get("masked"))  # versions of before 2026-11-22 have no mask in it
+            found = _scan(stored, stored.nodata, masked=masked).checksum
     except ProtocolError as error:
         raise PublishError(f"the raster is damaged: {error.detail}", where=where) from error
     if found != info.checksum:
@@ -165,14 +138,18 @@ def _virtual(src: Path, middle: Path, nodata: float | None, crs: str | None) -> 
             raise ProtocolError("the raster has no CRS", where=src.name, hint=hint)
         if source.transform.is_identity or source.transform.determinant == 0:
             raise ProtocolError("the raster does not say where it lies (no geotransform)", where=src.name)
+        if any(np.dtype(one).kind not in "iuf" for one in source.dtypes):
+            raise ProtocolError(f"a raster of {source.dtypes[0]} is not served", where=src.name)
         value = _nodata(source, nodata, src.name)
-        missing_crs = source.crs is None
+        missing_crs, dtypes, scaled = source.crs is None, source.dtypes, packed(source)
     rasterio.shutil.copy(src.resolve(), middle, driver="VRT")
     with rasterio.open(middle, "r+") as virtual:
         if value is not None:
             virtual.nodata = value
         if missing_crs:
             virtual.crs = rasterio.crs.CRS.from_user_input(crs)
+    if scaled:
+        unpack(middle, dtypes)
 
 
 def _nodata(source: Any, given: float | None, name: str) -> float | None:
@@ -199,17 +176,32 @@ def _strips(source: Any) -> Iterator[Window]:
         yield Window(0, top, source.width, min(rows, source.height - top))
 
 
-def _scan(source: Any, nodata: float | None) -> _Scan:
-    """Read all pixels once: checksum and statistics. NaN is never valid."""
+def _scan(
+    source: Any, nodata: float | None, bars: list[Bars | None] | None = None, *, masked: bool = True
+) -> _Scan:
+    """Read all pixels once: checksum and statistics. NaN is never valid, nor what a mask or alpha hides.
+
+    `bars` of each band are counted on the way; with `masked` False the mask is no part of the checksum.
+    """
     grid = [source.width, source.height, source.count, list(source.dtypes), _crs(source), nodata]
     digest = blake2b(repr([*grid, [round(v, 9) for v in source.transform[:6]]]).encode(), digest_size=32)
-    bands = [BandStatistics() for _ in range(source.count)]
+    bands = [BandStatistics(bars=bars[at] if bars else None) for at in range(source.count)]
+    hidden = [masked and _has_mask(flags) for flags in source.mask_flag_enums]
     for window in _strips(source):
         for number, band in enumerate(bands, start=1):
             pixels = source.read(number, window=window)
             digest.update(np.ascontiguousarray(pixels))
-            band.add(pixels, _valid(pixels, nodata))
+            valid = _valid(pixels, nodata)
+            if hidden[number - 1]:
+                shown = source.read_masks(number, window=window) != 0
+                digest.update(np.packbits(shown))
+                valid &= shown
+            band.add(pixels, valid)
     return _Scan(digest.hexdigest(), bands)
+
+
+def _has_mask(flags: Any) -> bool:
+    return MaskFlags.per_dataset in flags or MaskFlags.alpha in flags
 
 
 def _valid(pixels: npt.NDArray[Any], nodata: float | None) -> npt.NDArray[np.bool_]:
@@ -281,7 +273,8 @@ def _measure(
 ) -> VersionInfo:
     """Read the written file back: same pixels, laid out as COG."""
     with _reading(part.name), rasterio.open(part) as stored:
-        after = _scan(stored, stored.nodata)
+        whole = np.dtype(stored.dtypes[0]).kind != "f"
+        after = _scan(stored, stored.nodata, [band.suits(whole=whole) for band in before.bands])
         layout = stored.tags(ns="IMAGE_STRUCTURE").get("LAYOUT")
         if after.checksum != before.checksum or layout != "COG":
             raise PublishError("the written raster is not what was read", where=layer_id)
@@ -305,6 +298,7 @@ def _describe(stored: Any, scan: _Scan) -> dict[str, Any]:
         "nodata": None if stored.nodata is None or math.isnan(stored.nodata) else stored.nodata,
         "nodata_nan": stored.nodata is not None and math.isnan(stored.nodata),
         "dtype": stored.dtypes[0], "bands": bands, "overviews": stored.overviews(1),
+        "masked": any(_has_mask(flags) for flags in stored.mask_flag_enums),
     }  # fmt: skip
 
 

@@ -108,7 +108,7 @@ def with_crs(path: Path, crs: str | None, folder: Path) -> Path:
 def check_raster(
     path: Path, most: int, progress: Callable[[int, int | None], None], nodata: float | None = None
 ) -> int:
-    """Read every block once; return the count of valid cells of band 1.
+    """Read every block once; return the count of cells in which a band has a value.
 
     ProtocolError for a file that was cut (blocks are missing), that has no CRS, or in which every cell
     is nodata; ConfigError for a configured `nodata` that can not occur in the raster's type.
@@ -133,8 +133,8 @@ def check_raster(
 
 def _valid(source: Any, window: Any, nodata: float | None) -> int:
     cells = source.read(window=window)
-    mask = source.read_masks(1, window=window) != 0
-    return int(np.count_nonzero(mask if nodata is None else mask & (cells[0] != nodata)))
+    mask = source.read_masks(window=window) != 0
+    return int(np.count_nonzero((mask if nodata is None else mask & (cells != nodata)).any(axis=0)))
 
 
 def _windows(source: Any) -> Any:

@@ -14,7 +14,7 @@ from rasterio.transform import from_origin
 from catalog.errors import ProtocolError, PublishError
 from catalog.model import VersionInfo
 from layers.contract import LayerStore
-from layers.raster import open_raster, write_cog
+from layers.raster import open_raster, verify_raster, write_cog
 from tests.layers.conftest import NOW
 
 
@@ -180,3 +180,70 @@ def test_a_raster_smaller_than_a_block_is_stored(tmp_path: Path, shape: tuple[in
     info = cog(tiff(tmp_path / "a.tif", pixels), tmp_path / "layers")
     with rasterio.open(open_raster(info, tmp_path / "layers")) as stored:
         assert (stored.read(1) == pixels).all()
+
+
+def test_what_a_mask_hides_is_not_counted(tmp_path: Path) -> None:
+    """A mask or an alpha band says where there is no data; it is part of the content."""
+    pixels, shown = np.arange(1, 4801, dtype="uint16").reshape(60, 80), np.ones((60, 80), bool)
+    shown[:30] = False
+    path = tiff(tmp_path / "a.tif", pixels)
+    plain = cog(path, tmp_path / "layers")
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as out:
+        out.write_mask(shown)
+    info = cog(path, tmp_path / "layers", 2)
+    alpha = cog(
+        tiff(tmp_path / "b.tif", np.stack([pixels, shown * 65535]).astype("uint16"), photometric="MINISBLACK", alpha="YES"),
+        tmp_path / "layers", 3,
+    )  # fmt: skip
+    for one in (info, alpha):
+        band = one.extra["bands"][0]
+        assert (band["valid"], band["nodata_pixels"], band["min"], band["max"]) == (2400, 2400, 2401, 4800)
+        assert sum(band["histogram"]["counts"]) == 2400
+        verify_raster(one, tmp_path / "layers")
+    assert info.checksum != plain.checksum
+    old = replace(plain, extra={key: value for key, value in plain.extra.items() if key != "masked"})
+    verify_raster(old, tmp_path / "layers")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "stored"),
+    [("int8", "float32"), ("uint16", "float32"), ("int32", "float64"), ("float32", "float32")],
+)
+def test_packed_numbers_are_stored_as_the_values_they_mean(tmp_path: Path, dtype: str, stored: str) -> None:
+    pixels = np.random.default_rng(3).integers(0, 100, (2, 60, 80)).astype(dtype)
+    pixels[:, :10] = 101
+    path = tiff(tmp_path / "a.tif", pixels, nodata=101)
+    with rasterio.open(path, "r+") as out:
+        out.scales, out.offsets, out.units = (0.1, 1.0), (-50.0, 0.0), ("degC", "")
+    info = cog(path, tmp_path / "layers")
+    meant = np.stack([pixels[0, 10:] * 0.1 - 50, pixels[1, 10:].astype(float)])
+    for band, values in zip(info.extra["bands"], meant, strict=True):
+        assert (band["dtype"], band["valid"], band["nodata_pixels"]) == (stored, 4000, 800)
+        assert [band[k] for k in ("min", "max", "mean", "std")] == pytest.approx(
+            [values.min(), values.max(), values.mean(), values.std()], rel=1e-5, abs=1e-5
+        )
+    with rasterio.open(open_raster(info, tmp_path / "layers")) as file:
+        assert (file.scales, file.offsets, file.units) == ((1, 1), (0, 0), ("degC", None))
+        read = file.read(masked=True)
+    assert read.mask[:, :10].all()
+    assert not read.mask[:, 10:].any()
+    assert np.abs(read[:, 10:] - meant).max() < 1e-5
+
+
+def test_a_histogram_counts_every_valid_cell(tmp_path: Path) -> None:
+    pixels = hazard(300)
+    band = cog(tiff(tmp_path / "a.tif", pixels, nodata=-9999), tmp_path / "layers").extra["bands"][0]
+    valid = pixels[100:].astype("float64")
+    counts, edges = np.histogram(valid, 20)
+    assert band["histogram"]["counts"] == counts.tolist()
+    assert (band["histogram"]["min"], band["histogram"]["max"]) == pytest.approx((edges[0], edges[-1]))
+    few = np.array([[1, 2, 2], [3, 3, 3]], dtype="uint8")
+    told = cog(tiff(tmp_path / "b.tif", few), tmp_path / "layers", 2).extra["bands"][0]["histogram"]
+    assert told == {"min": 0.5, "max": 3.5, "counts": [1, 2, 3]}
+    same = cog(tiff(tmp_path / "c.tif", np.full((4, 4), 3, "float32")), tmp_path / "layers", 3)
+    assert "histogram" not in same.extra["bands"][0], "one value has no spread to draw"
+
+
+def test_complex_numbers_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ProtocolError, match="complex64"):
+        cog(tiff(tmp_path / "a.tif", np.ones((4, 4), "complex64")), tmp_path / "layers")
