@@ -177,6 +177,42 @@ def test_without_a_stream_the_state_is_asked_for(
         expect(page.locator("#sambungan")).to_have_attribute("data-state", "tersambung")
 
 
+def test_a_proxy_that_holds_the_stream_back_delays_by_seconds_only(page: Page, quiet: Desk) -> None:
+    with serving(quiet) as url:
+        page.clock.install()
+        page.route("**/kendali/stream*", lambda route: None)  # asked for, and not one word comes
+        page.goto(f"{url}/kendali")
+        page.clock.run_for(20_000)  # less than the silence that a stream which did speak may keep
+        expect(page.locator("#sambungan")).to_have_attribute("data-state", "tanya")
+        page.wait_for_selector(SHOWN)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url) if "/state" in request.url else None)
+        for _ in range(4):
+            page.clock.run_for(11_000)
+            page.wait_for_timeout(100)
+        assert len(asked) >= 2
+        page.goto("about:blank")
+
+
+@pytest.mark.parametrize("how", ["all clocks stand", "only the clock of the page stands"])
+def test_a_computer_that_slept_for_hours_asks_at_once(page: Page, quiet: Desk, how: str) -> None:
+    with serving(quiet) as url:
+        page.clock.install()
+        watch = look(page, url)
+        page.wait_for_selector(SHOWN)
+        page.evaluate(SEEN)
+        began = len([one for one in watch.asked if "/stream" in one])
+        if how == "all clocks stand":  # performance.now() tells of the sleep, as on Windows
+            page.clock.fast_forward(8 * 3_600_000)
+        else:  # as on Linux and macOS: only the time of day has moved
+            page.clock.set_system_time(time.time() + 8 * 3600)
+        until(page, "window.seen.includes('menyambung') && window.seen.at(-1) === 'tersambung'")
+        assert len([one for one in watch.asked if "/stream" in one]) > began
+        off = page.evaluate("kendali.serverNow()") / 1000 - quiet.clock().timestamp()
+        assert abs(off) < 600  # ages are right again
+        watch.check()
+
+
 def test_a_failing_upstream_is_shown_with_its_reason_and_the_data_stays(page: Page, desk: Desk) -> None:
     happen(desk)
     with serving(desk) as url:

@@ -7,7 +7,9 @@ const SILENCE = config.beat * 3000; // the server says something every `beat` se
 const FIRST_WAIT = 1000;
 const LONGEST_WAIT = 30_000;
 const POLL = (config.beat * 2000) / 3; // 10 s
+const FIRST_WORD = 15_000; // the server speaks at once; a proxy that holds the stream back says nothing
 const TRIES_BEFORE_POLL = 1;
+const SLEPT = 90_000; // we look each second, once a minute in a hidden tab: after such a gap we have slept
 
 export class Link {
   constructor(onState) {
@@ -20,13 +22,27 @@ export class Link {
     this.lostAt = null;
     this.receivedAt = null;
     this.polling = false;
+    this.turn = 0; // what an older turn was waiting for does not matter any more
+    this.looked = [performance.now(), Date.now()];
     this.label = document.getElementById("sambungan");
     addEventListener("online", () => this.open());
     addEventListener("pagehide", () => this.close());
     addEventListener("pageshow", (event) => { if (event.persisted) this.open(); });
   }
 
+  // Called each second. A computer that slept holds a dead line and a clock that stood still, and no
+  // timer of ours has run meanwhile: do not wait for the watchdog, the data may be hours old.
+  look() {
+    const now = [performance.now(), Date.now()];
+    const slept = now.some((at, which) => Math.abs(at - this.looked[which]) > SLEPT);
+    this.looked = now;
+    if (!slept) return;
+    this.#show("menyambung", t("sambung.menyambung"));
+    this.open();
+  }
+
   close() {
+    this.turn += 1;
     clearTimeout(this.timer);
     clearTimeout(this.watchdog);
     this.source?.close();
@@ -38,7 +54,7 @@ export class Link {
     // a new EventSource can not send Last-Event-ID; the state is compared by its id when it comes
     const source = new EventSource(address("/kendali/stream", { lang }));
     this.source = source;
-    this.#feedWatchdog();
+    this.#feedWatchdog(this.polling ? POLL : FIRST_WORD);
     source.addEventListener("beat", (event) => { if (this.source === source) { setServerTime(event.data); this.#alive(); } });
     source.addEventListener("state", (event) => {
       if (this.source !== source) return;
@@ -55,9 +71,9 @@ export class Link {
     this.onState(JSON.parse(text));
   }
 
-  #feedWatchdog() {
+  #feedWatchdog(limit = SILENCE) {
     clearTimeout(this.watchdog);
-    this.watchdog = setTimeout(() => this.#lost(), SILENCE);
+    this.watchdog = setTimeout(() => this.#lost(true), limit);
   }
 
   #alive() {
@@ -69,9 +85,10 @@ export class Link {
     this.#feedWatchdog();
   }
 
-  #lost() {
+  // `silent`: nothing came within the time that we wait.
+  #lost(silent = false) {
     this.close();
-    if (this.polling) { this.#poll(true); return; } // still no stream: ask at once
+    if (this.polling) { this.#poll(silent ? 0 : POLL); return; } // still no stream: ask at once
     this.lostAt ??= serverNow();
     this.tries += 1;
     this.#show("terputus", t("sambung.terputus", { jam: hour(this.lostAt) }));
@@ -79,14 +96,17 @@ export class Link {
     this.timer = setTimeout(() => (this.tries > TRIES_BEFORE_POLL ? this.#poll() : this.open()), wait);
   }
 
-  // Where a proxy lets no stream through, the state is asked for; each time the stream is tried first.
-  async #poll(again = false) {
+  // Where a proxy lets no stream through, the state is asked for; each time the stream is tried first,
+  // at once when the try itself takes as long as we wait between two.
+  async #poll(pause = 0) {
+    const mine = this.turn;
     const abort = new AbortController();
     const limit = setTimeout(() => abort.abort(), 20_000);
     try {
       const answer = await fetch(address("/kendali/state", { lang }), { signal: abort.signal });
       if (!answer.ok) throw new Error(String(answer.status));
       const text = await answer.text();
+      if (mine !== this.turn) return;
       const date = answer.headers.get("date");
       if (date) setServerTime(new Date(date).toISOString());
       this.#take((answer.headers.get("etag") ?? "").replaceAll('"', "").replace(/-(br|gzip)$/, ""), text);
@@ -94,8 +114,12 @@ export class Link {
       this.tries = 0;
       this.polling = true;
       this.#show("tanya", t("sambung.tanya", { detik: Math.round(POLL / 1000) }));
-      this.timer = setTimeout(() => this.open(), again ? POLL : 0);
-    } catch { this.polling = false; this.#lost(); } finally { clearTimeout(limit); }
+      this.timer = setTimeout(() => this.open(), pause);
+    } catch {
+      if (mine !== this.turn) return;
+      this.polling = false;
+      this.#lost();
+    } finally { clearTimeout(limit); }
   }
 
   #show(state, text) {

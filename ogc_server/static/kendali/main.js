@@ -124,6 +124,7 @@ const draw = (next) => {
 const link = new Link(draw);
 const stale = document.getElementById("usang");
 setInterval(() => {
+  link.look();
   tick();
   const cut = state && !state.katalog.terhubung;
   const old = link.lostAt !== null && link.receivedAt !== null;
