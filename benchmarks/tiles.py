@@ -75,8 +75,9 @@ def answer(connection: socket.socket) -> int:
 
 def measured(pid: int, port: int, paths: list[str], seconds: float) -> dict[str, float]:
     """Ask with all clients at once; requests a second, wall and CPU milliseconds."""
-    ask(port, paths[:200], 0.5, 0, multiprocessing.Queue())  # warm
     out: multiprocessing.Queue = multiprocessing.Queue()  # type: ignore[type-arg]
+    ask(port, paths[:200], 0.5, 0, out)  # warm; what is put must be taken, or its thread never ends
+    out.get()
     before = cpu_seconds(pid)
     clients = [
         multiprocessing.Process(target=ask, args=(port, paths, seconds, seed, out)) for seed in range(CLIENTS)

@@ -46,6 +46,7 @@ from ogc_server.route import Route
 from ogc_server.service import ApiCache, Service
 from ogc_server.snapshot import missing
 from ogc_server.tiles_fast import FastTiles
+from ogc_server.tiles_wire import lifespan_state
 
 LOGGER = logging.getLogger("ogc_server.access")
 THREADS = 8
@@ -64,7 +65,7 @@ class Dispatcher:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if await self.fast.answered(scope, self.service, send):
+        if await self._answered_fast(scope, send):
             return
         started = time.perf_counter()
         ask = self._ask(scope)
@@ -72,6 +73,19 @@ class Dispatcher:
         status = await self.gate.send(answer, ask, send, receive)
         spent = (time.perf_counter() - started) * 1000
         LOGGER.info("%s %s %s %.1fms id=%s", ask.method, ask.path, status, spent, ask.request_id)
+
+    async def _answered_fast(self, scope: Scope, send: Send) -> bool:
+        """Answer a stored tile that a server other than ours (`tiles_wire`) let through."""
+        target = scope.get("raw_path") or b""
+        if scope["query_string"]:
+            target += b"?" + scope["query_string"]
+        reply = self.fast.reply(target, scope["headers"]) if scope["method"] == "GET" else None
+        if reply is None:
+            return False
+        headers = [*reply.common.raw, *reply.own]
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body})
+        return True
 
     def _ask(self, scope: Scope) -> Ask:
         headers = Headers(scope=scope)
@@ -176,13 +190,15 @@ def create_app(
     hub = Hub(lambda: dispatcher.service)
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
         own = catalog is None
         book = catalog if catalog is not None else Catalog.open(settings.database_url(), clock)
         layers = store if store is not None else open_store(settings, clock=clock)
         readers = Readers(layers)
         live = Live(book, clock)
-        dispatcher.service = Service(settings, book, live, readers, clock, ApiCache())
+        dispatcher.service = dispatcher.fast.service = Service(
+            settings, book, live, readers, clock, ApiCache()
+        )
         dispatcher.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="ogc")
         app.state.service = dispatcher.service
         follower = asyncio.create_task(live.follow(settings.server.reload_seconds))
@@ -192,7 +208,7 @@ def create_app(
         warmer = Warmer(settings, live, dispatcher.service.desk())
         warmer.start()
         try:
-            yield
+            yield lifespan_state(dispatcher.fast)
         finally:
             hub.stop()
             for task in (follower, watcher):

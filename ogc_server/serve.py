@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from catalog.settings import Settings
 from ogc_server.app import create_app
+from ogc_server.tiles_wire import TileProtocol
 
 _HANDED = "SATUDATA_WORKER_SETTINGS"
 LOG_FORMAT = "%(asctime)s %(levelname)s %(process)d %(name)s %(message)s"
@@ -32,6 +33,7 @@ def serve(settings: Settings, host: str = "127.0.0.1", port: int = 8000, workers
         host=host,
         port=port,
         workers=workers if workers > 1 else None,
+        http=TileProtocol,
         server_header=False,
         access_log=False,
         log_config=None,

@@ -12,6 +12,7 @@ import mmap
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from catalog.errors import PublishError
 from catalog.model import BBox
 
 _HEADER = 127
+_tile_id = lru_cache(maxsize=1 << 15)(zxy_to_tileid)  # a walk along a curve, level by level
 _UNREADABLE = (OSError, ValueError, IndexError, EOFError, MagicNumberNotFound, SpecVersionUnsupported)
 
 
@@ -81,7 +83,7 @@ class Archive:
 
     def get(self, zoom: int, x: int, y: int) -> bytes | None:
         """Return a tile's gzipped bytes, None when it is empty. The place must be in the grid."""
-        wanted = zxy_to_tileid(zoom, x, y)
+        wanted = _tile_id(zoom, x, y)
         directory = self._root
         for _ in range(4):  # the format allows no deeper trees
             at = bisect_right(directory.ids, wanted) - 1

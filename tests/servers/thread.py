@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +14,11 @@ from tests.servers import PATIENCE, until
 
 
 @contextmanager
-def in_thread(app: ASGIApp, *, port: int = 0, grace: int | None = None) -> Iterator[str]:
-    """Serve `app`; yield its address; stop it and join its thread.
+def in_thread(
+    app: ASGIApp, *, port: int = 0, grace: int | None = None,
+    http: type[asyncio.Protocol] | None = None, keep_alive: int = 5,
+) -> Iterator[str]:  # fmt: skip
+    """Serve `app` (under another protocol than uvicorn's own: `http`); yield its address; stop it and join its thread.
 
     Without a `port` the system gives one to the socket that listens, so nobody can take it in between.
     Connections that are open at the end are cut after `grace` seconds.
@@ -22,7 +26,8 @@ def in_thread(app: ASGIApp, *, port: int = 0, grace: int | None = None) -> Itera
     server = uvicorn.Server(
         uvicorn.Config(
             app, host="127.0.0.1", port=port, log_config=None, access_log=False, server_header=False,
-            lifespan="on", timeout_graceful_shutdown=grace,
+            lifespan="on", timeout_graceful_shutdown=grace, http=http or "auto",
+            timeout_keep_alive=keep_alive,
         )
     )  # fmt: skip
     thread = threading.Thread(target=server.run)
