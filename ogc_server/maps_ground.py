@@ -17,9 +17,9 @@ from PIL import Image
 
 from layers.crs import transform_coordinates
 from layers.raster_grid import Grid
+from layers.raster_picture import jpeg, png
+from layers.raster_style import Rgb, Style
 from ogc_server.crs import CRS84, Crs
-from ogc_server.raster_picture import jpeg, png
-from ogc_server.raster_style import Rgb, Style
 
 _WHITE = (255, 255, 255)
 _PROBES = 17

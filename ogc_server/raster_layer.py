@@ -9,10 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
 from pyproj.exceptions import ProjError
 
 from catalog.datasets import Dataset
@@ -21,6 +19,7 @@ from catalog.model import VersionInfo
 from layers.crs import crs_of, transform_bounds
 from layers.raster_grid import Box, Cells, Grid, grid_of
 from layers.raster_read import dataset_grid, read_cells
+from layers.raster_style import Band, bands_of
 from ogc_server.answer import PINNED, REVALIDATE, digest
 from ogc_server.ask import Ask
 from ogc_server.crs import Crs, from_code, storage, supported
@@ -30,35 +29,20 @@ from ogc_server.service import Service
 from ogc_server.snapshot import Snapshot
 from ogc_server.spatial import boxes
 
+__all__ = [
+    "REVISION",
+    "Band",
+    "RasterLayer",
+    "bands_of",
+    "moved",
+    "native_crs",
+    "offered_crs",
+    "open_layer",
+    "shown",
+]
+
 REVISION = 2
 """Raised when the same question gets other bytes than before; part of every validator."""
-
-
-@dataclass(frozen=True, slots=True)
-class Band:
-    """One field of the range. `index` is from 1; statistics as `layers.raster` made them."""
-
-    name: str
-    index: int
-    dtype: str
-    unit: str
-    statistics: dict[str, Any] = field(compare=False)
-
-    @property
-    def whole(self) -> bool:
-        """Tell whether the values are whole numbers."""
-        return np.dtype(self.dtype).kind in "iu"
-
-
-def bands_of(info: VersionInfo) -> tuple[Band, ...]:
-    """Return the bands of a version, each under a name of its own."""
-    found: list[Band] = []
-    for index, said in enumerate(info.extra.get("bands") or (), start=1):
-        taken = {band.name for band in found}
-        name = said["name"] if said["name"] not in taken else f"{said['name']}_{index}"
-        figures = {key: said.get(key) for key in ("min", "max", "mean", "std", "valid", "nodata_pixels")}
-        found.append(Band(name, index, said["dtype"], said.get("unit") or "", figures))
-    return tuple(found)
 
 
 def native_crs(info: VersionInfo) -> Crs | None:

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ogc_server.raster_layer import Band
-from ogc_server.raster_style import Style
+from layers.raster_style import Band, Style
 
 TYPES = ("uint8", "int8", "int16", "uint16", "int32", "float32", "float64")
 BAND = Band("nilai", 1, "float32", "", {})
@@ -75,5 +74,5 @@ def test_a_ramp_has_its_ends_and_grows(kind: str, seed: int, low: float, span: f
 def test_a_large_picture_has_the_colours_of_its_parts(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rule, shown = style("classes", (10.0, 50.0), 3), values(kind, 4, (10.0, 50.0))
     whole = rule.indexes(shown)
-    monkeypatch.setattr("ogc_server.raster_style._AT_ONCE", shown.shape[1])
+    monkeypatch.setattr("layers.raster_style._AT_ONCE", shown.shape[1])
     assert (rule.indexes(shown) == whole).all()
