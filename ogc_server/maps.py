@@ -14,6 +14,7 @@ import numpy as np
 from catalog.errors import QueryError
 from catalog.messages import text
 from layers.raster_grid import Box, Grid, over
+from layers.raster_picture import empty_png
 from layers.raster_read import read_grid
 from layers.tiles.grid import GRIDS
 from layers.tiles.plan import DEEPEST
@@ -27,7 +28,7 @@ from ogc_server.maps_frame import frame, size
 from ogc_server.maps_ground import beyond, ground, paint
 from ogc_server.negotiation import JSON, JSON_OFFER, Offer
 from ogc_server.raster_layer import RasterLayer, open_layer
-from ogc_server.raster_picture import empty_png, legend_png
+from ogc_server.raster_picture import legend_png
 from ogc_server.raster_style import Style, legend, style_of
 from ogc_server.service import Service, document
 from ogc_server.snapshot import Snapshot, missing

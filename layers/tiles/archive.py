@@ -1,7 +1,8 @@
 """Reads a PMTiles archive through mapped memory; directories are decoded once and kept.
 
-Format: https://github.com/protomaps/PMTiles/blob/main/spec/v3/spec.md, decoded by the `pmtiles`
-package. Its own reader decodes header and directories again for every tile.
+Vector tiles are gzipped in it, map tiles (PNG) as they are.
+Format: https://github.com/protomaps/PMTiles/blob/main/spec/v3/spec.md. The `pmtiles` package decodes the
+header; its reader would decode header and directories again for every tile, number by number.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import mmap
+import zlib
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,11 +18,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from pmtiles.tile import (
     Compression,
     MagicNumberNotFound,
     SpecVersionUnsupported,
-    deserialize_directory,
+    TileType,
     deserialize_header,
     zxy_to_tileid,
 )
@@ -30,7 +34,10 @@ from catalog.model import BBox
 
 _HEADER = 127
 _tile_id = lru_cache(maxsize=1 << 15)(zxy_to_tileid)  # a walk along a curve, level by level
-_UNREADABLE = (OSError, ValueError, IndexError, EOFError, MagicNumberNotFound, SpecVersionUnsupported)
+_KINDS = {(TileType.MVT, Compression.GZIP), (TileType.PNG, Compression.NONE)}
+_UNREADABLE = (
+    OSError, ValueError, IndexError, EOFError, zlib.error, MagicNumberNotFound, SpecVersionUnsupported,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +54,20 @@ class Archive:
     """One archive. Safe for threads; stays readable when the file is deleted meanwhile."""
 
     def __init__(self, path: Path) -> None:
-        """Map the file; PublishError when it is no PMTiles archive of gzipped vector tiles."""
+        """Map the file; PublishError when it is no PMTiles archive of a kind that we make."""
         self.path = path
         try:
             with path.open("rb") as file:
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ, trackfd=False)
             self.header: Mapping[str, Any] = deserialize_header(self._map[:_HEADER])
+            self._root = self._directory(self.header["root_offset"], self.header["root_length"])
         except _UNREADABLE as error:
             raise PublishError(f"the tile archive can not be read: {error}", where=path.name) from error
-        if self.header["tile_compression"] != Compression.GZIP:
-            raise PublishError("the tile archive's tiles are not gzipped", where=path.name)
+        if (self.header["tile_type"], self.header["tile_compression"]) not in _KINDS:
+            raise PublishError("the archive holds neither gzipped vector tiles nor PNG", where=path.name)
         found = path.stat()
         self.tag = f"{found.st_ino:x}-{found.st_size:x}-{found.st_mtime_ns:x}"
         """A strong validator of the file's bytes: it is never changed, only replaced."""
-        self._root = self._directory(self.header["root_offset"], self.header["root_length"])
         self._leaves: dict[int, _Directory] = {}
 
     @property
@@ -82,7 +89,7 @@ class Archive:
         return west, south, east, north
 
     def get(self, zoom: int, x: int, y: int) -> bytes | None:
-        """Return a tile's gzipped bytes, None when it is empty. The place must be in the grid."""
+        """Return a tile's bytes as they lie there, None when it is empty. The place must be in the grid."""
         wanted = _tile_id(zoom, x, y)
         directory = self._root
         for _ in range(4):  # the format allows no deeper trees
@@ -99,13 +106,21 @@ class Archive:
         return None
 
     def metadata(self) -> dict[str, Any]:
-        """Return what tippecanoe and we wrote about the tileset."""
+        """Return what who made the tileset wrote about it."""
         start, length = self.header["metadata_offset"], self.header["metadata_length"]
         raw = self._map[start : start + length]
         if self.header["internal_compression"] == Compression.GZIP:
             raw = gzip.decompress(raw)
         found: dict[str, Any] = json.loads(raw)
         return found
+
+    def decode(self) -> None:
+        """Decode all directories now, so that no request does."""
+        waiting = [self._root]
+        while waiting:
+            at = waiting.pop()
+            places = zip(at.offsets, at.lengths, at.runs, strict=True)
+            waiting += [self._leaf(offset, length) for offset, length, run in places if not run]
 
     def _leaf(self, offset: int, length: int) -> _Directory:
         found = self._leaves.get(offset)
@@ -115,8 +130,26 @@ class Archive:
         return found
 
     def _directory(self, start: int, length: int) -> _Directory:
-        entries = deserialize_directory(self._map[start : start + length])
-        return _Directory(
-            [e.tile_id for e in entries], [e.offset for e in entries],
-            [e.length for e in entries], [e.run_length for e in entries],
-        )  # fmt: skip
+        return _directory(gzip.decompress(self._map[start : start + length]))
+
+
+def _directory(data: bytes) -> _Directory:
+    """Decode a directory (section 4.2): steps of ids, runs, lengths, offsets; 0: where the last one ends."""
+    numbers = _numbers(data)
+    count = int(numbers[0])
+    steps, runs, lengths, said = numbers[1 : 4 * count + 1].reshape(4, count)
+    ends = np.concatenate([[0], np.cumsum(lengths)])[:count]
+    last = np.maximum.accumulate(np.where(said > 0, np.arange(count), 0))
+    offsets = said[last] - 1 + ends - ends[last]
+    return _Directory(np.cumsum(steps).tolist(), offsets.tolist(), lengths.tolist(), runs.tolist())
+
+
+def _numbers(data: bytes) -> npt.NDArray[np.int64]:
+    """Decode numbers of variable length: seven bits a byte, the least first, the last below 128."""
+    raw = np.frombuffer(data, np.uint8)
+    lasts = np.flatnonzero(raw < 128)
+    firsts = np.concatenate([[0], lasts[:-1] + 1])
+    places = np.arange(lasts[-1] + 1) - np.repeat(firsts, lasts - firsts + 1)
+    bits = (raw[: lasts[-1] + 1] & 127).astype(np.int64) << (7 * places)
+    found: npt.NDArray[np.int64] = np.add.reduceat(bits, firsts)
+    return found
