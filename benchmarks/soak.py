@@ -6,8 +6,8 @@ new and revised earthquakes, which are harvested and answered as the scheduler d
 replaced, and the page must show what is new. Meanwhile:
 
 * the line is reset, goes silent, or the browser is offline; other clients come, and vanish without a word;
-* the upstream fails and comes back; a worker is killed; the server is restarted (in the last 40 % of the
-  run, so that the first process lives long enough to be judged);
+* the upstream fails and comes back; old versions are pruned; a worker is killed, and the server restarted
+  (in the last 40 % of the run, so that the first processes live long enough to be judged);
 * the screen's page is frozen; a second page, a laptop, sleeps for hours with its clock standing still.
 
 What stays is sampled: JavaScript heap after collection, DOM nodes, listeners, memory of the browser's and
@@ -59,7 +59,7 @@ LONG_LIFE = 0.6
 """The part of the run that the first server process lives; the restarts share the rest."""
 CUT_EVERY, SWARM_EVERY, FAIL_EVERY, ANSWER_EVERY = 3, 10, 25, 10
 CHAPTER_SECONDS = 120.0
-"""How often something rarer happens: silence, sleep, freezing, a killed worker, in turn."""
+"""How often something rarer happens: silence, sleep, freezing, pruning, in turn."""
 SAMPLE_SECONDS = 10.0
 
 
@@ -227,6 +227,14 @@ class Upstream:
             self.desk.url = url
             self.failures += 1
             self.changes += 1
+
+    def prune(self) -> None:
+        """Remove old versions as `satudata prune` does, some of them while a reader has them open."""
+        catalog, store = self.desk.catalog, self.desk.store
+        for name in catalog.datasets.ids():
+            for version in catalog.versions.prunable(name, self.desk.settings.harvest.keep_versions):
+                catalog.versions.mark_removed(name, version, by="soak")
+                store.remove(name, version)
 
     def _harvest(self, *, good: bool) -> None:
         state = self.desk.harvest().state.value
@@ -406,7 +414,7 @@ class Soak:
 
     def run(self) -> Upstream:
         upstream = Upstream(self.desk)
-        rare = itertools.cycle([self._sleep, self._freeze, self._kill, self._offline, self._silence])
+        rare = itertools.cycle([self._sleep, self._freeze, self._prune, self._offline, self._silence])
         began = time.monotonic()
         length = self.minutes * 60
         chapter = sampled = 0.0
@@ -446,8 +454,8 @@ class Soak:
         time.sleep(3)
         self.screen.tools.send("Page.setWebLifecycleState", {"state": "active"})
 
-    def _kill(self, _: Upstream) -> None:
-        self.server.kill_a_worker()
+    def _prune(self, upstream: Upstream) -> None:
+        upstream.prune()
 
     def _offline(self, _: Upstream) -> None:
         self.screen.context.set_offline(True)
@@ -462,6 +470,9 @@ class Soak:
         self.relay.cut()
 
     def _restart(self) -> None:
+        self.server.kill_a_worker()  # and the other a moment later, in order
+        self.screen.page.wait_for_timeout(random.uniform(200, 3000))
+        self.screen.wait(CONNECTED, "connected again after a worker was killed")
         self.server.stop()
         self.screen.page.wait_for_timeout(random.uniform(200, 3000))
         self.server.start()
@@ -542,7 +553,7 @@ def report(soak: Soak, upstream: Upstream) -> None:
     print(
         f"{soak.minutes:g} minutes: {upstream.changes} changes of the catalog ({len(waits)} rounds, {upstream.answers} "
         f"answers, {upstream.failures} failed harvests), {soak.rows[-1]['drawn']:.0f} states drawn, {soak.screen.streams} "
-        f"openings of the stream by one page, {soak.cuts} resets of the line, {soak.server.restarts} restarts, {soak.chapters}; "
+        f"openings of the stream by one page, {soak.cuts} resets of the line, {soak.server.restarts} restarts (each after a killed worker), {soak.chapters}; "
         f"a change showed within {statistics.median(waits):.1f} s (median), {waits[int(len(waits) * 0.99)]:.1f} s (p99), "
         f"{waits[-1]:.1f} s (longest); load {statistics.median(row['load'] for row in soak.rows):.1f}"
     )
