@@ -67,7 +67,7 @@ class Pyramid:
         used = np.flatnonzero(shapely.area(shapes) > 0)
         if len(used) < 2 or not np.isin(shapely.get_type_id(shapes[used]), _POLYGONS).all():
             raise NotCoverageError("not areas alone")
-        self.deepest = deepest
+        self.deepest, self.count = deepest, len(used)
         self._chain = {deepest: Level(_cleaned(shapes[used], deepest), used, shapely.area(shapes[used]))}
         self._made: dict[tuple[int, float, int], Level] = {}
 

@@ -90,16 +90,21 @@ class Overview:
             if step.shrinks * least > self.most:
                 continue
             level = self.pyramid.level(zoom, 2 ** (12 - step.detail), step.merge)
-            path = self._encoded(level, zoom, step)
+            path, lost = self._encoded(level, zoom, step)
             if max((len(data) for _, data in _tiles(path)), default=0) <= self.most:
                 break
-        told = {"merged": len(self.areas.ids) - len(level.features), "units": 1 << step.detail}
+        merged = self.pyramid.count - len(level.features)
+        told = {"merged": merged, "without_shape": lost, "units": 1 << step.detail}
         return path, number, {k: v for k, v in told.items() if v not in (0, 4096)}
 
-    def _encoded(self, level: Level, zoom: int, step: _Step) -> Path:
+    def _encoded(self, level: Level, zoom: int, step: _Step) -> tuple[Path, int]:
+        """Return the zoom's archive, and how many areas are smaller than a unit: they have no shape in it."""
+        drawn = 0
         source, made = self.work / f"{zoom}.jsonl", self.work / f"{self.grid.id}.{zoom}.pmtiles"
         with source.open("wb", buffering=1 << 20) as out:
-            out.writelines(self._lines(level, zoom, step.detail))
+            for line in self._lines(level, zoom, step.detail):
+                out.write(line)
+                drawn += 1
             out.writelines(line for first, line in self.areas.labels if first <= zoom)
         self.run([
             "--output", str(made), "--force", "--projection", "EPSG:3857", "--name", self.plan.layer,
@@ -108,7 +113,7 @@ class Overview:
             "--preserve-input-order", str(source),
         ])  # fmt: skip
         source.unlink()
-        return made
+        return made, len(level.features) - drawn
 
     def _lines(self, level: Level, zoom: int, detail: int) -> Iterator[bytes]:
         """Yield features in metres of the Mercator world (see `grid`), at whole units of the tiles."""
