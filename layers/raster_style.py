@@ -186,7 +186,8 @@ def style_for(info: VersionInfo, record: DatasetRecord, said: Mapping[str, Any])
         if band is not None:
             return _of_rule(rule, band)
         LOGGER.error("style of %s: there is no band %s", info.layer_id, rule.band)
-    return _default(info.layer_id, record, bands[0])
+    filled = next((band for band in bands if band.statistics["min"] is not None), bands[0])
+    return _default(info.layer_id, record, filled)
 
 
 @lru_cache(maxsize=256)
