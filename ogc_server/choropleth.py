@@ -27,7 +27,7 @@ from ogc_server.parameters import text as read_text
 from ogc_server.service import Service
 from ogc_server.snapshot import Snapshot
 from ogc_server.style_join import Join, class_numbers, join, joined_colour
-from ogc_server.style_parts import Kept, glyphs, legend_document, source
+from ogc_server.style_parts import Kept, glyphs, legend_document, source, words
 
 CHOROPLETH = "choropleth"
 MOST_SLD = 5000
@@ -82,11 +82,11 @@ def _joined_file(ask: Ask, areas: Dataset, shape: VersionInfo, joined: Join) -> 
         raise ParameterError("query.style-codes", "f", most=MOST_SLD)
     name = text("style.choropleth", ask.lang, column=drawn.column)
     if form == "sld":
-        return Answer(sld(drawn, name=name, lang=ask.lang, codes=codes), ask.chosen.media)
-    body = qml(drawn, name=name, lang=ask.lang, codes=codes)
+        return Answer(sld(drawn, name=name, lang=ask.lang, codes=codes, **words(ask.lang)), ask.chosen.media)
+    body = qml(drawn, name=name, lang=ask.lang, codes=codes, **words(ask.lang))
     file = f"{areas.id}-{segment(ask.arguments[0])}.{form}"
     if form == "qlr":
-        body = qgis.layer_definition(ask, areas, shape, body)
+        body = qgis.layer_definition(ask, areas, shape, body, name)
     return Answer(body, ask.chosen.media, headers=qgis.as_file(file))
 
 

@@ -33,7 +33,7 @@ from ogc_server.region_list import regions_of
 from ogc_server.service import Service, document
 from ogc_server.snapshot import VECTORS, Snapshot, missing
 from ogc_server.spatial import record_box
-from ogc_server.styles import qgis_style
+from ogc_server.styles import qgis_styles
 
 OFFERS = (JSON_OFFER, HTML_OFFER)
 FILE_OFFERS = (
@@ -116,8 +116,8 @@ def download(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     version = ask.values.get("version")
     dataset, info = snapshot.layer(collection_id, version, VECTORS)
     if name == f"{dataset.id}.qlr":
-        style = qgis_style(service, dataset, info, ask.lang)
-        body = qgis.layer_definition(ask, dataset, info, style[0] if style else None)
+        styles = qgis_styles(service, dataset, info, ask.lang)
+        body = qgis.layer_definition(ask, dataset, info, styles[0].qml.encode() if styles else None)
         return Answer(body, qgis.MEDIA, tag=content_tag(body), headers=qgis.as_file(name))
     described = name == f"{dataset.id}.csv{SUFFIX}"
     kind = _kind(service, name.removesuffix(SUFFIX) if described else name, dataset, _schema(info))

@@ -22,13 +22,16 @@ def as_file(name: str) -> dict[str, str]:
     return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
 
 
-def layer_definition(ask: Ask, dataset: Dataset, info: VersionInfo, qml: bytes | None = None) -> bytes:
+def layer_definition(
+    ask: Ask, dataset: Dataset, info: VersionInfo, qml: bytes | None = None, theme: str = ""
+) -> bytes:
     """Return a QGIS layer definition that reads the collection over OGC API Features.
 
-    `qml` is the style to draw it in. A table is given as a layer without geometry.
+    `qml` is the style to draw it in, `theme` what that shows. A table is given as a layer without geometry.
     """
     key = f"{dataset.id.replace('-', '_')}_satudata"
     title = dataset.record.title.get(ask.lang) or dataset.id
+    title = f"{title}: {theme}" if theme else title
     root = etree.Element("qlr")
     group = etree.SubElement(root, "layer-tree-group", expanded="1", checked="Qt::Checked", name="")
     etree.SubElement(

@@ -25,11 +25,13 @@ from ogc_server.ranges import file_answer
 from ogc_server.region_list import regions_of
 from ogc_server.service import Service, document
 from ogc_server.snapshot import Snapshot, missing
-from ogc_server.styles import qgis_style
+from ogc_server.styles import qgis_styles
 
 CONNECTIONS = "qgis-satudata.xml"
 GPKG = "application/geopackage+sqlite3"
 TABLE = COMMON
+_REVISION = 2
+"""Raised when a kit of the same layers is written differently."""
 _KIT = re.compile(r"paket-lapangan-([0-9.]{4,5})\.gpkg", re.ASCII)
 
 __all__ = ["CONNECTIONS", "FILE_OFFERS", "OFFERS", "TABLE", "download", "downloads"]
@@ -99,15 +101,14 @@ def _kabupaten(name: str) -> Code:
 
 def _part(service: Service, leases: ExitStack, dataset: Dataset, info: VersionInfo, code: Code) -> KitLayer:
     reader = leases.enter_context(service.readers.lease(info))
-    style = qgis_style(service, dataset, info, "id")
-    qml, sld = (one.decode() for one in style) if style else ("", "")
-    return KitLayer(reader, about(dataset, info, str(code)), qml, sld)
+    return KitLayer(reader, about(dataset, info, str(code)), qgis_styles(service, dataset, info, "id"))
 
 
 def _kit(
     service: Service, code: Code, name: str, layers: list[tuple[Dataset, VersionInfo]]
 ) -> tuple[Download, Path]:
-    stamp = digest(REVISION, *((d.id, info.version, d.updated) for d, info in layers))
+    drawn = [(d.id, info.version, d.updated, service.tiles().styles(d)) for d, info in layers]
+    stamp = digest(REVISION, _REVISION, *drawn)
     folder = shelf_of(service).root / "_kit" / segment(code)
 
     def make(path: Path) -> int:

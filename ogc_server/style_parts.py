@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import Any
+from typing import Any, TypedDict
 
 from catalog.datasets import Dataset
 from catalog.messages import text
@@ -58,10 +58,19 @@ def glyphs(ask: Ask) -> str:
 
 def legend_document(ask: Ask, drawn: Drawn, name: str) -> dict[str, Any]:
     """Return the legend in the language that was asked for."""
-    return legend(
-        drawn, name=name, lang=ask.lang, plain=text("style.plain", ask.lang),
-        no_data=text("style.no-data", ask.lang), other=text("style.other", ask.lang),
-    )  # fmt: skip
+    return legend(drawn, name=name, lang=ask.lang, plain=text("style.plain", ask.lang), **words(ask.lang))
+
+
+class Words(TypedDict):
+    """What the classes are called that have no value of their own."""
+
+    no_data: str
+    other: str
+
+
+def words(lang: str) -> Words:
+    """Return the words of a language."""
+    return Words(no_data=text("style.no-data", lang), other=text("style.other", lang))
 
 
 def source(service: Service, ask: Ask, dataset: Dataset, info: VersionInfo) -> dict[str, Any]:

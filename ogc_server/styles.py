@@ -7,6 +7,7 @@ from typing import Any
 from catalog.datasets import Dataset
 from catalog.messages import text
 from catalog.model import VersionInfo
+from layers.downloads.kit import KitStyle
 from layers.style.drawn import Drawn, draw
 from layers.style.maplibre import style as maplibre_style
 from layers.style.qml import qml
@@ -22,7 +23,7 @@ from ogc_server.links import document as document_links
 from ogc_server.negotiation import JSON_OFFER
 from ogc_server.service import Service, document
 from ogc_server.snapshot import VECTORS, Snapshot, missing
-from ogc_server.style_parts import STYLE_OFFERS, Kept, glyphs, legend_document, source
+from ogc_server.style_parts import STYLE_OFFERS, Kept, glyphs, legend_document, source, words
 
 OFFERS = (JSON_OFFER,)
 _DRAWN: Kept[Drawn] = Kept()
@@ -81,17 +82,26 @@ def _drawn(service: Service, info: VersionInfo, rule: StyleRule) -> Drawn:
     return found
 
 
-def qgis_style(
-    service: Service, dataset: Dataset, info: VersionInfo, lang: str
-) -> tuple[bytes, bytes] | None:
-    """Return QML and SLD of the layer's first own style, else of the plain one; None for a table."""
+def qgis_styles(service: Service, dataset: Dataset, info: VersionInfo, lang: str) -> list[KitStyle]:
+    """Return the layer's styles for QGIS, the one to draw it in first; empty for a table.
+
+    That is `style` of its configuration, else the first of `styles`, else the plain one.
+    """
     rules = _rules(service, dataset, info)
-    if not rules:
-        return None
-    name = next((one for one in rules if one != DEFAULT), DEFAULT)
-    drawn = _drawn(service, info, rules[name])
-    title = rules[name].title.get(lang) or name
-    return qml(drawn, name=title, lang=lang), sld(drawn, name=title, lang=lang)
+    own = list(service.tiles().styles(dataset)) if rules else []
+    first = DEFAULT if DEFAULT in own or not own else own[0]
+    made, said = [], words(lang)
+    for name in sorted(rules, key=lambda one: one != first):
+        drawn = _drawn(service, info, rules[name])
+        title = rules[name].title.get(lang) or (name if name != DEFAULT else text("style.default", lang))
+        made.append(
+            KitStyle(
+                title,
+                qml(drawn, name=title, lang=lang, **said).decode(),
+                sld(drawn, name=title, lang=lang, **said).decode(),
+            )
+        )
+    return made
 
 
 def _written(
@@ -99,23 +109,24 @@ def _written(
 ) -> Answer:
     form = ask.chosen.name
     if form == "sld":
-        return Answer(sld(drawn, name=name, lang=ask.lang), ask.chosen.media)
+        return Answer(sld(drawn, name=name, lang=ask.lang, **words(ask.lang)), ask.chosen.media)
     if form == "qml":
         filename = f'attachment; filename="{dataset.id}.qml"'
-        body = qml(drawn, name=name, lang=ask.lang)
+        body = qml(drawn, name=name, lang=ask.lang, **words(ask.lang))
         return Answer(body, ask.chosen.media, headers={"Content-Disposition": filename})
     if form == "qlr":
-        body = qgis.layer_definition(ask, dataset, info, qml(drawn, name=name, lang=ask.lang))
+        made = qml(drawn, name=name, lang=ask.lang, **words(ask.lang))
+        body = qgis.layer_definition(ask, dataset, info, made)
         return Answer(body, ask.chosen.media, headers=qgis.as_file(f"{dataset.id}.qlr"))
     if form == "legend":
         return Answer(to_json(legend_document(ask, drawn, name)), ask.chosen.media)
     if form == "values":
         raise ParameterError("query.f", "f", value=form, known="mapbox, sld, qml, qlr, legend")
-    made = maplibre_style(
+    styled = maplibre_style(
         drawn, source(service, ask, dataset, info), name=name, glyphs=glyphs(ask),
         metadata={"satudata:legend": legend_document(ask, drawn, name)},
     )  # fmt: skip
-    return Answer(to_json(made), ask.chosen.media)
+    return Answer(to_json(styled), ask.chosen.media)
 
 
 def _rules(service: Service, dataset: Dataset, info: VersionInfo) -> dict[str, StyleRule]:

@@ -1,6 +1,6 @@
 """The field kit: one GeoPackage of a kabupaten for staff without a network.
 
-It holds each layer's features of that region (by region code, else by place), with the style that QGIS
+It holds each layer's features of that region (by region code, else by place), with the styles that QGIS
 draws it in and its ISO 19139 record.
 """
 
@@ -28,13 +28,21 @@ _CRS84 = "OGC:CRS84"
 
 
 @dataclass(frozen=True, slots=True)
+class KitStyle:
+    """A way to draw a layer: its name for people, and the same rule as QML and SLD."""
+
+    name: str
+    qml: str
+    sld: str
+
+
+@dataclass(frozen=True, slots=True)
 class KitLayer:
-    """A layer of the kit: where it is read, what it says of itself, how it is drawn (QML, SLD)."""
+    """A layer of the kit: where it is read, what it says of itself, how it is drawn (first: by itself)."""
 
     reader: LayerReader
     about: About
-    qml: str = ""
-    sld: str = ""
+    styles: Sequence[KitStyle] = ()
 
 
 def write_kit(path: Path, region: Code, layers: Sequence[KitLayer]) -> int:
@@ -53,8 +61,8 @@ def write_kit(path: Path, region: Code, layers: Sequence[KitLayer]) -> int:
     with closing(sqlite3.connect(path)) as db, db:
         for one in layers:
             put_iso(db, one.about.iso, one.about.dataset)
-            if one.qml:
-                put_style(db, one.about.dataset, one.about.dataset, one.qml, one.sld)
+            for number, style in enumerate(one.styles):
+                put_style(db, one.about.dataset, style.name, style.qml, style.sld, default=number == 0)
     return rows
 
 

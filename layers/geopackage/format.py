@@ -163,8 +163,10 @@ def put_iso(db: sqlite3.Connection, iso: bytes, table: str | None = None) -> Non
     )
 
 
-def put_style(db: sqlite3.Connection, table: str, name: str, qml: str, sld: str) -> None:
-    """Keep a style where QGIS looks for the one to draw a layer in (`layer_styles`)."""
+def put_style(
+    db: sqlite3.Connection, table: str, name: str, qml: str, sld: str, *, default: bool = True
+) -> None:
+    """Keep a style where QGIS looks for those of a layer (`layer_styles`); it draws in the `default` one."""
     db.execute(_STYLES)
     known = ("layer_styles", "attributes", "layer_styles")
     db.execute(
@@ -173,8 +175,8 @@ def put_style(db: sqlite3.Connection, table: str, name: str, qml: str, sld: str)
     db.execute(
         "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, "
         "styleName, styleQML, styleSLD, useAsDefault, description, owner) "
-        "VALUES ('','',?,?,?,?,?,1,'','')",
-        (table, GEOM, name, qml, sld),
+        "VALUES ('','',?,?,?,?,?,?,'','')",
+        (table, GEOM, name, qml, sld, int(default)),
     )
 
 

@@ -115,6 +115,8 @@ def _texts(drawn: Drawn) -> Sequence[dict[str, Any]]:
         layout["text-field"] = ["case", ["has", "point_count"], ["to-string", ["get", "point_count"]], name]
         layout |= {"text-offset": [0, 1.1], "text-anchor": "top", "text-optional": True}
         made["minzoom"] = 8
+    elif drawn.family == "line" and drawn.label:
+        layout |= {"text-field": ["get", drawn.label], "symbol-placement": "line"}
     else:
         return []
     made["layout"] = layout

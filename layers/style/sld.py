@@ -14,10 +14,13 @@ _AT_ONCE = 32
 """Tests in one `Or`: readers make a chain of each, and too long a chain is more than a stack holds."""
 
 
-def sld(drawn: Drawn, *, name: str, lang: str, codes: Codes | None = None) -> bytes:
+def sld(
+    drawn: Drawn, *, name: str, lang: str, codes: Codes | None = None, other: str = "…", no_data: str = "—"
+) -> bytes:
     """Return the style as an XML document.
 
-    With `codes` a class is the list of its areas' codes, as the values stand in another table.
+    With `codes` a class is the list of its areas' codes, as the values stand in another table. `other` and
+    `no_data` are the words of those classes.
     """
     root = etree.Element(f"{{{_SLD}}}StyledLayerDescriptor", nsmap=_NAMES, version="1.1.0")
     layer = etree.SubElement(root, f"{{{_SLD}}}NamedLayer")
@@ -26,7 +29,7 @@ def sld(drawn: Drawn, *, name: str, lang: str, codes: Codes | None = None) -> by
     _se(user, "Name", name)
     rules = _se(user, "FeatureTypeStyle")
     if codes is not None:
-        _rules_by_code(rules, drawn, codes, lang)
+        _rules_by_code(rules, drawn, codes, lang, (other, no_data))
     for number, one in enumerate(drawn.classes if codes is None else ()):
         rule = _se(rules, "Rule")
         _se(rule, "Name", one.label(lang) if drawn.column else name)
@@ -34,15 +37,19 @@ def sld(drawn: Drawn, *, name: str, lang: str, codes: Codes | None = None) -> by
             _filter(rule, drawn.column, one, last=number == len(drawn.classes) - 1)
         _symbols(rule, drawn, one.colour)
     if drawn.column and codes is None:
-        _rest(rules, drawn, drawn.column)
+        _rest(rules, drawn, drawn.column, (other, no_data))
+    if drawn.label:
+        _name(_se(user, "FeatureTypeStyle"), drawn, drawn.label)
     found: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
     return found
 
 
-def _rules_by_code(rules: etree._Element, drawn: Drawn, codes: Codes, lang: str) -> None:
+def _rules_by_code(
+    rules: etree._Element, drawn: Drawn, codes: Codes, lang: str, words: tuple[str, str]
+) -> None:
     shades = [(one.label(lang), one.colour) for one in drawn.classes]
     if drawn.other:
-        shades.append(("…", drawn.other))
+        shades.append((words[0], drawn.other))
     for number, (label, colour) in enumerate(shades):
         members = codes.of(number)
         if not members:
@@ -52,7 +59,7 @@ def _rules_by_code(rules: etree._Element, drawn: Drawn, codes: Codes, lang: str)
         _any_of(etree.SubElement(rule, f"{{{_OGC}}}Filter"), codes.key, members)
         _symbols(rule, drawn, colour)
     rest = _se(rules, "Rule")
-    _se(rest, "Name", "—")
+    _se(rest, "Name", words[1])
     either = etree.SubElement(etree.SubElement(rest, f"{{{_OGC}}}Filter"), f"{{{_OGC}}}Or")
     _null(either, codes.key)
     if codes.classes:
@@ -60,7 +67,7 @@ def _rules_by_code(rules: etree._Element, drawn: Drawn, codes: Codes, lang: str)
     _symbols(rest, drawn, drawn.rule.no_data)
 
 
-def _rest(rules: etree._Element, drawn: Drawn, column: str) -> None:
+def _rest(rules: etree._Element, drawn: Drawn, column: str, words: tuple[str, str]) -> None:
     """Add what no class holds: other values, and no value.
 
     As plain filters, not as ElseFilter: QGIS up to 3.22 at least takes that for a rule without filter
@@ -68,13 +75,13 @@ def _rest(rules: etree._Element, drawn: Drawn, column: str) -> None:
     """
     if drawn.other:
         rule = _se(rules, "Rule")
-        _se(rule, "Name", "…")
+        _se(rule, "Name", words[0])
         both = etree.SubElement(etree.SubElement(rule, f"{{{_OGC}}}Filter"), f"{{{_OGC}}}And")
         _compare_null(both, column)
         _any_of(etree.SubElement(both, f"{{{_OGC}}}Not"), column, [_text(one.value) for one in drawn.classes])
         _symbols(rule, drawn, drawn.other)
     rest = _se(rules, "Rule")
-    _se(rest, "Name", "—")
+    _se(rest, "Name", words[1])
     _null(etree.SubElement(rest, f"{{{_OGC}}}Filter"), column)
     _symbols(rest, drawn, drawn.rule.no_data)
 
@@ -117,7 +124,7 @@ def _filter(rule: etree._Element, column: str, one: StyleClass, *, last: bool) -
         return
     parent = holder if len(tests) == 1 else etree.SubElement(holder, f"{{{_OGC}}}And")
     for operator, limit in tests:
-        _compare(parent, operator, column, f"{limit:.15g}")
+        _compare(parent, operator, column, repr(limit))  # every digit: limits are values of the data
 
 
 def _text(value: object) -> str:
@@ -151,6 +158,28 @@ def _symbols(rule: etree._Element, drawn: Drawn, colour: str) -> None:
         _parameters(_se(mark, "Fill"), {"fill": colour})
         _parameters(_se(mark, "Stroke"), _stroke("#ffffff", 1))
         _se(graphic, "Size", f"{2 * drawn.rule.radius:g}")
+
+
+def _name(rules: etree._Element, drawn: Drawn, column: str) -> None:
+    """Write names, in rules of their own: they are drawn over everything else."""
+    text = _se(_se(rules, "Rule"), "TextSymbolizer")
+    etree.SubElement(_se(text, "Label"), f"{{{_OGC}}}PropertyName").text = column
+    _parameters(_se(text, "Font"), {"font-size": "11"})
+    place = _se(text, "LabelPlacement")
+    if drawn.family == "line":
+        _se(place, "LinePlacement")
+    else:
+        below = drawn.family == "point"
+        point = _se(place, "PointPlacement")
+        anchor, moved = _se(point, "AnchorPoint"), _se(point, "Displacement")
+        _se(anchor, "AnchorPointX", "0.5")
+        _se(anchor, "AnchorPointY", "1" if below else "0.5")
+        _se(moved, "DisplacementX", "0")
+        _se(moved, "DisplacementY", f"{-drawn.rule.radius - 2:g}" if below else "0")
+    halo = _se(text, "Halo")
+    _se(halo, "Radius", "1.4")
+    _parameters(_se(halo, "Fill"), {"fill": "#ffffff"})
+    _parameters(_se(text, "Fill"), {"fill": "#1a1a1a"})
 
 
 def _stroke(colour: str, width: float) -> dict[str, str]:

@@ -34,7 +34,7 @@ from layers.downloads.about import SYNTHETIC, about
 from layers.downloads.build import Builder
 from layers.downloads.extract import WHOLE, Extract, read_extract, where
 from layers.downloads.formats import FORMATS, fitting
-from layers.downloads.kit import KitLayer, write_kit
+from layers.downloads.kit import KitLayer, KitStyle, write_kit
 from layers.downloads.shelf import Shelf, file_name
 from layers.downloads.write import Piece, dbf_names, write
 from tests.ogc_server.world import World, desa, make_settings, open_world, points
@@ -378,17 +378,17 @@ def test_parts_make_room_when_it_is_short(world: World, tmp_path: Path) -> None:
     assert shelf.find(info, whole.name) == whole
 
 
-def _kit_layer(world: World, layer: str, **style: str) -> KitLayer:
+def _kit_layer(world: World, layer: str, *styles: KitStyle) -> KitLayer:
     dataset = world.catalog.datasets.get(layer)
     info = dataset.version
     assert isinstance(info, VersionInfo)
-    return KitLayer(world.store.reader(info), about(dataset, info), **style)
+    return KitLayer(world.store.reader(info), about(dataset, info), styles)
 
 
 def test_the_field_kit_has_boundaries_facilities_styles_and_metadata(world: World, tmp_path: Path) -> None:
     path = tmp_path / "kit.gpkg"
     layers = [
-        _kit_layer(world, "batas", qml="<qgis/>", sld="<sld/>"),
+        _kit_layer(world, "batas", KitStyle("Luas", "<qgis/>", "<sld/>"), KitStyle("Polos", "<a/>", "<b/>")),
         _kit_layer(world, "tabel"),
         _kit_layer(world, "gudang"),
     ]
@@ -401,7 +401,8 @@ def test_the_field_kit_has_boundaries_facilities_styles_and_metadata(world: Worl
     assert rows == sum(tables.values())
     with sqlite3.connect(path) as db:
         assert db.execute("SELECT f_table_name, styleQML, useAsDefault FROM layer_styles").fetchall() == [
-            ("batas", "<qgis/>", 1)
+            ("batas", "<qgis/>", 1),
+            ("batas", "<a/>", 0),
         ]
         records = db.execute("SELECT table_name FROM gpkg_metadata_reference ORDER BY 1").fetchall()
     db.close()

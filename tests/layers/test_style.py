@@ -119,12 +119,14 @@ def test_every_language_says_the_same(drawn: Drawn) -> None:
     ]
     tree = etree.fromstring(sld(drawn, name="Luas", lang="id"))
     names = {"se": "http://www.opengis.net/se", "ogc": "http://www.opengis.net/ogc"}
-    fills = tree.xpath("//se:Fill/se:SvgParameter[@name='fill']/text()", namespaces=names)
+    fills = tree.xpath(
+        "//se:PolygonSymbolizer/se:Fill/se:SvgParameter[@name='fill']/text()", namespaces=names
+    )
     assert fills == [*wanted, drawn.rule.no_data]
     lows = tree.xpath("//ogc:PropertyIsGreaterThanOrEqualTo/ogc:Literal/text()", namespaces=names)
     assert [float(one) for one in lows] == limits
     document = etree.fromstring(qml(drawn, name="Luas", lang="id"))
-    assert [float(one) for one in document.xpath("//range/@lower")][1:] == limits
+    assert [float(one) for one in document.xpath("//range/@lower")][1:-1] == limits
     entries = legend(drawn, name="Luas", lang="id", plain="", no_data="Tanpa data", other="")["entries"]
     assert [one["color"] for one in entries] == [*wanted, drawn.rule.no_data]
     assert entries[0]["label"].startswith("< ")
@@ -151,7 +153,7 @@ def true_of(test: etree._Element, row: dict[str, Any]) -> bool:
 def fills(document: bytes, row: dict[str, Any]) -> list[str | None]:
     """Return the colours of all rules that hold of a row: whoever draws them lays one over the other."""
     found = []
-    for rule in etree.fromstring(document).iter("{http://www.opengis.net/se}Rule"):
+    for rule in etree.fromstring(document).iterfind(".//{*}Rule[{*}PolygonSymbolizer]"):
         (condition,) = rule.findall(f"{OGC}Filter")
         if true_of(condition[0], row):
             found.append(rule.findtext(".//{http://www.opengis.net/se}Fill/{*}SvgParameter[@name='fill']"))
@@ -164,6 +166,15 @@ def test_each_number_has_one_rule_of_an_sld(drawn: Drawn, value: float | None) -
         one.colour for one in reversed(drawn.classes) if one.low is None or value >= one.low
     )  # fmt: skip
     assert fills(sld(drawn, name="Luas", lang="id"), {"LUASWH": value}) == [wanted]
+
+
+def test_a_value_that_is_a_limit_is_of_the_upper_class_of_an_sld(drawn: Drawn) -> None:
+    """Limits are values of the data: none of their digits is left out."""
+    low = 0.1 + 0.2  # 17 digits
+    classes = (replace(drawn.classes[0], high=low), replace(drawn.classes[1], low=low, high=None))
+    made = sld(replace(drawn, classes=classes), name="Luas", lang="id")
+    assert fills(made, {"LUASWH": low}) == [classes[1].colour]
+    assert fills(made, {"LUASWH": 0.3}) == [classes[0].colour]
 
 
 @pytest.mark.parametrize("kinds", [3, 20])
@@ -195,6 +206,16 @@ def test_categories_have_eight_colours_at_most() -> None:
     many, rest = classify([str(i % 20) for i in range(100)], rule, numeric=False)
     assert len(many) == 7
     assert rest is not None
+
+
+def test_names_of_lines_stand_along_them(drawn: Drawn) -> None:
+    roads = replace(drawn, family="line", label="nama")
+    made = style(roads, {"type": "vector"}, name="x", glyphs="g/{fontstack}/{range}.pbf")
+    layout = made["layers"][-1]["layout"]
+    assert (layout["text-field"], layout["symbol-placement"]) == (["get", "nama"], "line")
+    assert made["layers"][-1]["source-layer"] == "desa"
+    assert etree.fromstring(sld(roads, name="x", lang="id")).find(".//{*}LinePlacement") is not None
+    assert etree.fromstring(qml(roads, name="x", lang="id")).xpath("//text-style/@fieldName") == ["nama"]
 
 
 def test_a_style_without_glyphs_has_no_text(drawn: Drawn) -> None:

@@ -409,7 +409,7 @@ import json, sys
 from qgis.PyQt.QtCore import QSize, QEventLoop, QTimer
 from qgis.PyQt.QtGui import QColor
 from qgis.core import (QgsApplication, QgsCoordinateReferenceSystem, QgsMapRendererParallelJob, QgsMapSettings,
-    QgsRectangle, QgsVectorLayer, QgsVectorTileLayer)
+    QgsRectangle, QgsVectorTileLayer)
 base, folder = sys.argv[1:3]
 application = QgsApplication([], False)
 application.initQgis()
@@ -432,25 +432,16 @@ loop.exec_()
 image = job.renderedImage()
 image.save(folder + "/tiles.png")
 told["errors"] = [error.message for error in job.errors()]
-vector = QgsVectorLayer(f"url='{base}' typename='desa-cianjur' pagingEnabled='true'", "desa", "OAPIF")
-for form in ("sld", "qml"):
-    told[form] = {"load": getattr(vector, {"sld": "loadSldStyle", "qml": "loadNamedStyle"}[form])(f"{folder}/style.{form}")[1]}
-    renderer = vector.renderer()
-    told[form]["kind"] = renderer.type()
-    parts = renderer.rootRule().children() if renderer.type() == "RuleRenderer" else renderer.ranges()
-    told[form]["colours"] = [part.symbol().color().name() for part in parts]
 with open(folder + "/told.json", "w") as out:
     json.dump(told, out)
 application.exitQgis()
 """
 
 
-def test_qgis_draws_the_tiles_and_reads_the_styles(base: str, client: httpx.Client, tmp_path: Path) -> None:
+def test_qgis_draws_the_tiles(base: str, tmp_path: Path) -> None:
     python = "/usr/bin/python3"
     if subprocess.run([python, "-c", "import qgis.core"], capture_output=True).returncode:
         missing("qgis", "apt-get install python3-qgis")
-    for form in ("sld", "qml"):
-        (tmp_path / f"style.{form}").write_bytes(client.get(f"{LAYER}/styles/default?f={form}").content)
     script = tmp_path / "draw.py"
     script.write_text(textwrap.dedent(QGIS))
     environment = {
@@ -468,11 +459,6 @@ def test_qgis_draws_the_tiles_and_reads_the_styles(base: str, client: httpx.Clie
     told = json.loads((tmp_path / "told.json").read_text())
     assert told["valid"] is True
     assert told["errors"] == []
-    legend = client.get(f"{LAYER}/styles/default?f=legend").json()["entries"]
-    wanted = [entry["color"] for entry in legend if not entry.get("noData")]
-    assert told["qml"]["kind"] == "graduatedSymbol"
-    assert told["qml"]["colours"] == wanted
-    assert told["sld"]["colours"][: len(wanted)] == wanted
     drawn = image_of((tmp_path / "tiles.png").read_bytes())
     inked = (drawn[:, :, :3] != 255).any(axis=2).mean()
     assert 0.2 < inked < 0.9
@@ -579,89 +565,3 @@ def test_tiles_of_versions_that_are_gone_are_swept(deployment: Deployment) -> No
     wrong = deployment.run("tiles", "build", "idm-cianjur", check=False)
     assert wrong.returncode != 0
     assert "idm-cianjur" in wrong.stdout + wrong.stderr
-
-
-JOINED = """
-import json, sys
-from qgis.PyQt.QtCore import QSize
-from qgis.PyQt.QtGui import QColor
-from qgis.core import (QgsApplication, QgsCoordinateReferenceSystem, QgsFeatureRequest, QgsLayerDefinition,
-    QgsMapRendererSequentialJob, QgsMapSettings, QgsRectangle, QgsVectorLayer)
-folder = sys.argv[1]
-application = QgsApplication([], False)
-application.initQgis()
-told = {}
-layer = QgsVectorLayer(f"{folder}/desa.geojson", "desa", "ogr")
-settings = QgsMapSettings()
-settings.setOutputSize(QSize(900, 900))
-settings.setBackgroundColor(QColor("#ffffff"))
-settings.setDestinationCrs(QgsCoordinateReferenceSystem("EPSG:4326"))
-settings.setExtent(QgsRectangle(106.75, -7.55, 107.45, -6.6))
-settings.setLayers([layer])
-settings.setFlag(QgsMapSettings.Antialiasing, False)
-settings.setFlag(QgsMapSettings.DrawLabeling, False)
-for form in ("sld", "qml"):
-    layer.setOpacity(1)
-    told[form] = [getattr(layer, {"sld": "loadSldStyle", "qml": "loadNamedStyle"}[form])(f"{folder}/style.{form}")[-1]]
-    job = QgsMapRendererSequentialJob(settings)
-    job.start()
-    job.waitForFinished()
-    job.renderedImage().save(f"{folder}/{form}.png")
-    place = settings.mapToPixel()
-    at = {}
-    for feature in layer.getFeatures():
-        point = feature.geometry().poleOfInaccessibility(0.0005)[0].asPoint()
-        pixel = place.transform(point)
-        at[feature["KDEPUM"]] = [int(pixel.x()), int(pixel.y())]
-    told["at"] = at
-loaded = QgsLayerDefinition.loadLayerDefinitionLayers(f"{folder}/style.qlr")
-told["qlr"] = [[one.name(), one.renderer().type(), len(one.renderer().categories())] for one in loaded]
-with open(folder + "/told.json", "w") as out:
-    json.dump(told, out)
-application.exitQgis()
-"""
-
-
-def test_qgis_draws_a_table_on_the_areas_in_the_legends_colours(client: httpx.Client, tmp_path: Path) -> None:
-    """QML and SLD of a join hold the codes of each class; every desa has the colour of its own value."""
-    python = "/usr/bin/python3"
-    if subprocess.run([python, "-c", "import qgis.core"], capture_output=True).returncode:
-        missing("qgis", "apt-get install python3-qgis")
-    path = "/collections/idm-cianjur/styles/choropleth?geometry=desa-cianjur&column=idm&classes=4&method=quantile"
-    for form in ("sld", "qml", "qlr"):
-        answer = client.get(f"{path}&f={form}")
-        assert answer.status_code == 200, answer.text
-        (tmp_path / f"style.{form}").write_bytes(answer.content)
-    (tmp_path / "desa.geojson").write_bytes(client.get(f"{LAYER}/items?limit=1000").content)
-    script = tmp_path / "draw.py"
-    script.write_text(textwrap.dedent(JOINED))
-    environment = {
-        "QT_QPA_PLATFORM": "offscreen", "HOME": str(tmp_path), "PATH": "/usr/bin:/bin",
-        "XDG_RUNTIME_DIR": str(tmp_path),
-    }  # fmt: skip
-    done = subprocess.run(
-        [python, str(script), str(tmp_path)], capture_output=True, text=True, timeout=180, env=environment
-    )
-    assert (tmp_path / "told.json").exists(), done.stdout + done.stderr
-    told = json.loads((tmp_path / "told.json").read_text())
-    values = client.get(f"{path}&f=values").json()
-    opacity = values["legend"]["opacity"]
-    classes = [one for one in values["legend"]["entries"] if not one.get("noData")]
-    no_data = next(one["color"] for one in values["legend"]["entries"] if one.get("noData"))
-    for form in ("sld", "qml"):
-        drawn, seen = image_of((tmp_path / f"{form}.png").read_bytes()), set()
-        wrong = 0
-        for code, (x, y) in told["at"].items():
-            wanted = no_data
-            if code in values["values"]:
-                value = values["values"][code]
-                wanted = next(
-                    one["color"] for one in classes
-                    if (one["min"] is None or value >= one["min"]) and (one["max"] is None or value < one["max"])
-                )  # fmt: skip
-            seen.add(wanted)
-            shade = [int(wanted[i : i + 2], 16) * opacity + 255 * (1 - opacity) for i in (1, 3, 5)]
-            wrong += max(abs(a - b) for a, b in zip(drawn[y, x].tolist(), shade, strict=True)) > 4
-        assert {one["color"] for one in classes} <= seen
-        assert wrong <= 0.03 * len(told["at"]), f"{form}: {wrong} of {len(told['at'])}"
-    assert told["qlr"] == [[client.get(LAYER).json()["title"], "categorizedSymbol", 5]]
