@@ -144,6 +144,12 @@ class TileSettings(Strict):
         default_factory=_both_grids, min_length=1, description="Archives per layer version, in this order"
     )
     threads: int = Field(default=2, ge=1, le=64, description="Threads of one build")
+    raster_tiles: int = Field(
+        default=100_000,
+        ge=0,
+        description="Map tiles of a raster's archive at most; 0: none is made",
+    )
+    raster_megabytes: int = Field(default=1000, ge=1, description="Size of one raster's archive at most")
 
 
 class ViewerSettings(Strict):

@@ -41,6 +41,7 @@ from ogc_server.parameters import positive, read, split_query
 from ogc_server.problems import problem
 from ogc_server.processes.runner import Runner
 from ogc_server.processes.warm import Warmer
+from ogc_server.raster_watch import RasterWatch
 from ogc_server.readers import Readers
 from ogc_server.route import Route
 from ogc_server.service import ApiCache, Service
@@ -207,6 +208,8 @@ def create_app(
         runner.start()
         warmer = Warmer(settings, live, dispatcher.service.desk())
         warmer.start()
+        rasters = RasterWatch(dispatcher.service, dispatcher.pool, THREADS)
+        rasters.start()
         try:
             yield lifespan_state(dispatcher.fast)
         finally:
@@ -216,6 +219,7 @@ def create_app(
                 with suppress(asyncio.CancelledError):
                     await task
             await asyncio.to_thread(warmer.stop)
+            await asyncio.to_thread(rasters.stop)
             await asyncio.to_thread(runner.stop)
             dispatcher.pool.shutdown(wait=True)
             readers.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from catalog.settings import ServerSettings
-from ogc_server import coverages, edr, maps, stac
+from ogc_server import coverages, edr, maps, maps_tiles, stac
 from ogc_server.parameters import COMMON, VERSION, Param
 from ogc_server.raster_params import COVERAGE, MAP, MAP_TILE
 from ogc_server.route import Route, Table
@@ -28,9 +28,16 @@ RASTER_ROUTES = (
     Route((*_AT, "cog"), coverages.cog, coverages.COG_OFFERS, _VERSIONED, summary="cog"),
     Route((*_AT, "map"), maps.map_picture, maps.OFFERS, _table(*MAP), summary="map"),
     Route((*_AT, "map", "legend"), maps.map_legend, maps.LEGEND_OFFERS, _VERSIONED, summary="map-legend"),
-    Route(_TILES, maps.tile_sets, maps.TILESET_OFFERS, _VERSIONED, summary="map-tilesets"),
-    Route(_TILE[:5], maps.tile_set, maps.TILESET_OFFERS, _VERSIONED, summary="map-tileset"),
-    Route(_TILE, maps.map_tile, maps.TILE_OFFERS, _table(*MAP_TILE), summary="map-tile"),
+    Route(_TILES, maps_tiles.tile_sets, maps_tiles.TILESET_OFFERS, _VERSIONED, summary="map-tilesets"),
+    Route(_TILE[:5], maps_tiles.tile_set, maps_tiles.TILESET_OFFERS, _VERSIONED, summary="map-tileset"),
+    Route(_TILE, maps_tiles.map_tile, maps_tiles.TILE_OFFERS, _table(*MAP_TILE), summary="map-tile"),
+    Route(
+        (*_AT, "map", "tiles.pmtiles"),
+        maps_tiles.archive,
+        maps_tiles.ARCHIVES,
+        _VERSIONED,
+        summary="map-archive",
+    ),
     Route((*_AT, "position"), edr.position, edr.OFFERS, _table(*edr.POSITION), summary="position"),
     Route((*_AT, "area"), edr.area, edr.OFFERS, _table(*edr.AREA), summary="area"),
     Route(("stac",), stac.catalog, stac.OFFERS, _COMMON, summary="stac"),

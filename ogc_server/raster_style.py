@@ -5,16 +5,12 @@ The rule itself is `layers.raster_style`.
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from babel.numbers import format_decimal
 
 from catalog.messages import text
-from layers.raster_style import Entry, Style, style_for
-from layers.tiles.options import LayerOptions
-from ogc_server.errors import LayerBrokenError
+from layers.raster_style import Entry, Style
 from ogc_server.raster_layer import RasterLayer
 
 __all__ = ["Style", "figure", "legend", "shown", "style_of"]
@@ -22,17 +18,7 @@ __all__ = ["Style", "figure", "legend", "shown", "style_of"]
 
 def style_of(layer: RasterLayer) -> Style:
     """Return the colour rule of a raster: that of its source's file, else what fits its values."""
-    dataset = layer.dataset
-    said = _options(layer.service.settings.config_dir).of(dataset.source_id, dataset.remote_id, dataset.id)
-    found = style_for(layer.info, dataset.record, said)
-    if found is None:
-        raise LayerBrokenError("the stored version does not say its bands", where=dataset.id)
-    return found
-
-
-@lru_cache(maxsize=8)
-def _options(config_dir: Path) -> LayerOptions:
-    return LayerOptions(config_dir)
+    return layer.service.tiles().maps.drawing(layer.dataset, layer.info).style
 
 
 def legend(style: Style, title: str, lang: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from catalog.datasets import Dataset
 from ogc_server.errors import OutsideError, ParameterError
 from ogc_server.times import interval
 
@@ -74,9 +75,9 @@ def _spread(partial: re.Match[str]) -> tuple[datetime, datetime]:
     return start, after - timedelta(microseconds=1)
 
 
-def period(layer: RasterLayer) -> Period | None:
+def period(dataset: Dataset) -> Period | None:
     """Return the period that the record of a raster states; None when it states none."""
-    start, end = layer.dataset.record.time_start, layer.dataset.record.time_end
+    start, end = dataset.record.time_start, dataset.record.time_end
     if start is None and end is None:
         return None
     return Period(start or _FIRST, end or _LAST)
@@ -91,7 +92,7 @@ def check(layer: RasterLayer, values: Mapping[str, Any]) -> None:
             raise ParameterError("query.datetime-and-subset", "subset")
         first, last = (datetime.fromisoformat(one) if one else None for one in values["datetime"])
         asked = Period(first or _FIRST, last or _LAST)
-    own = period(layer)
+    own = period(layer.dataset)
     if own is None or asked is None or asked.latest:
         return
     if asked.start > own.end or asked.end < own.start:
@@ -110,5 +111,10 @@ def shown(own: Period) -> str:
 
 def headers(layer: RasterLayer) -> dict[str, str]:
     """Return Content-Datetime of a raster that states its period."""
-    own = period(layer)
+    return headers_of(layer.dataset)
+
+
+def headers_of(dataset: Dataset) -> dict[str, str]:
+    """Return Content-Datetime of a raster's dataset."""
+    own = period(dataset)
     return {} if own is None else {"Content-Datetime": shown(own)}

@@ -1,5 +1,7 @@
 """Finds a tile: in the version's archive, else made on request and kept for the next who asks.
 
+Map tiles of rasters have their archives here, too; `maps` knows which of them shows the present colours.
+
 One desk per process, shared by its threads. Archives are opened once; a file that was made anew
 (another plan for the same version) is noticed within two seconds.
 """
@@ -18,6 +20,8 @@ from catalog.errors import PublishError
 from catalog.model import VersionInfo
 from catalog.settings import Settings
 from layers.postgis.reader import PostgisReader
+from layers.raster_archive import MapOrder, map_tag
+from layers.raster_tile import Drawing
 from layers.style.rule import StyleRule, columns_of, rules_of
 from layers.tiles import postgis, request
 from layers.tiles.archive import Archive
@@ -27,6 +31,7 @@ from layers.tiles.options import LayerOptions
 from layers.tiles.plan import DEEPEST, TilePlan, make_plan
 from layers.tiles.request import TileBusyError
 from layers.tiles.state import TileFiles, TileState
+from ogc_server.raster_board import MapBoard
 from ogc_server.readers import Readers
 
 _LOOK_EVERY = 2.0
@@ -61,12 +66,14 @@ class TileDesk:
         self._root = settings.data_dir / "layers"
         self._readers = readers
         self._postgis = settings.layers is not None
+        self._maps_order = MapOrder.of(settings.tiles)
         self._options = LayerOptions(settings.config_dir)
         self._opened: OrderedDict[tuple[str, int, str], _Opened] = OrderedDict()
         self._made: OrderedDict[tuple[object, ...], Tile] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
         self._turns = threading.BoundedSemaphore(_AT_ONCE)
+        self.maps = MapBoard(self)
 
     # -- what is known of a layer
 
@@ -89,6 +96,15 @@ class TileDesk:
         if options.on_request and self._postgis:
             return TileState(state="on-request")
         return TileFiles.of(self._root, info.layer_id, info.version).read()
+
+    def map_state(self, drawing: Drawing) -> TileState:
+        """Return how far the archives of map tiles are; `waiting` while they show other colours."""
+        order = self._maps_order
+        if not order.tiles:
+            return TileState(state="on-request")
+        info = drawing.info
+        found = TileFiles.of(self._root, info.layer_id, info.version).read()
+        return found if found.plan == map_tag(drawing, order) else TileState()
 
     # -- tiles
 

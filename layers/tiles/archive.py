@@ -69,6 +69,12 @@ class Archive:
         self.tag = f"{found.st_ino:x}-{found.st_size:x}-{found.st_mtime_ns:x}"
         """A strong validator of the file's bytes: it is never changed, only replaced."""
         self._leaves: dict[int, _Directory] = {}
+        self.drawn = str(self.metadata().get("drawing", "")) if self._picture else ""
+        """The tag of the drawing that map tiles were made by (`layers.raster_tile`)."""
+
+    @property
+    def _picture(self) -> bool:
+        return bool(self.header["tile_type"] == TileType.PNG)
 
     @property
     def zooms(self) -> tuple[int, int]:

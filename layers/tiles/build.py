@@ -20,7 +20,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,19 +29,19 @@ import numpy as np
 from pmtiles.tile import deserialize_directory
 from shapely.errors import GEOSException
 
-from catalog.clock import Clock
-from catalog.errors import CancelledRunError, PublishError, SatuDataError
+from catalog.errors import CancelledRunError, PublishError
 from layers.contract import LayerReader
-from layers.geopackage.sqlite import storage_errors
 from layers.tiles.archive import Archive
 from layers.tiles.coverage import OVERVIEW, NotCoverageError, Pyramid
 from layers.tiles.features import Areas, lines
 from layers.tiles.grid import GRIDS, Grid
+from layers.tiles.making import Build, Meter, Progress, is_needed, make
 from layers.tiles.overview import Overview, joined
 from layers.tiles.plan import TilePlan
 from layers.tiles.state import GridReport, TileFiles, TileState
 
 LOGGER = logging.getLogger(__name__)
+__all__ = ["MAX_TILE", "Build", "build", "needed", "plan_tag", "tool", "tool_version"]
 
 MAX_TILE = 500_000
 """Bytes of the largest tile, gzipped, at any zoom."""
@@ -49,20 +49,6 @@ BUILDER = 2
 """Raised when tiles of the same plan would come out otherwise."""
 _UNIT_BITS = 26
 """Zoom + detail at the deepest zoom: a unit is 0.6 m there, as at zoom 14 with 4,096 units a tile."""
-
-type Progress = Callable[[float], None]
-"""Is told how far it is, in percent of the whole build."""
-
-
-@dataclass(frozen=True, slots=True)
-class Build:
-    """What a build needs beside reader and plan. `threads` are tippecanoe's; `stop` ends it early."""
-
-    root: Path
-    grids: tuple[str, ...]
-    clock: Clock
-    threads: int = 2
-    stop: threading.Event | None = None
 
 
 def plan_tag(plan: TilePlan, grids: Sequence[str]) -> str:
@@ -73,13 +59,7 @@ def plan_tag(plan: TilePlan, grids: Sequence[str]) -> str:
 
 def needed(root: Path, plan: TilePlan, version: int, grids: Sequence[str]) -> bool:
     """Tell whether a version's archives are yet to be made: none, or of another plan."""
-    files = TileFiles.of(root, plan.layer, version)
-    known = files.read()
-    if known.plan != plan_tag(plan, grids):
-        return True
-    if known.state == "failed":
-        return False  # the same again would fail again
-    return known.state != "ready" or not all(files.archive(grid).is_file() for grid in grids)
+    return is_needed(TileFiles.of(root, plan.layer, version), plan_tag(plan, grids), grids)
 
 
 def build(reader: LayerReader, plan: TilePlan, order: Build, progress: Progress | None = None) -> TileState:
@@ -88,41 +68,22 @@ def build(reader: LayerReader, plan: TilePlan, order: Build, progress: Progress 
     PublishError when tippecanoe fails or a tile comes out above 500 KB; the note then says `failed`.
     """
     files = TileFiles.of(order.root, plan.layer, reader.info.version)
-    with storage_errors(plan.layer), files.alone() as alone:
-        if not alone:
-            return files.read()
-        state = TileState(
-            state="building",
-            plan=plan_tag(plan, order.grids),
-            started=order.clock().isoformat(),
-            tool=tool_version(),
-        )
-        files.write(state)
-        try:
-            _build(reader, plan, order, files, _Meter(files, state, progress))
-        except SatuDataError as error:
-            over = isinstance(error, CancelledRunError)
-            files.write(
-                state.model_copy(update={"state": "waiting" if over else "failed", "reason": error.detail})
-            )
-            raise
-        finally:
-            shutil.rmtree(files.work, ignore_errors=True)
-        state.state, state.progress, state.finished = "ready", 100, order.clock().isoformat()
-        files.write(state)
-        return state
+
+    def work(meter: Meter) -> None:
+        _build(reader, plan, order, files, meter)
+
+    tag = plan_tag(plan, order.grids)
+    return make(files, plan.layer, order, tag, tool_version(), work, progress)
 
 
-def _build(reader: LayerReader, plan: TilePlan, order: Build, files: TileFiles, meter: _Meter) -> None:
-    shutil.rmtree(files.work, ignore_errors=True)
-    files.work.mkdir(parents=True)
+def _build(reader: LayerReader, plan: TilePlan, order: Build, files: TileFiles, meter: Meter) -> None:
     areas = _AreaSource(Areas()) if plan.family == "polygon" else None
     for number, name in enumerate(order.grids):
         began = time.monotonic()
         grid = GRIDS[name]
         meter.part(number, len(order.grids))
         source = files.work / f"{name}.jsonl"
-        _write_lines(reader, plan, grid, source, meter, order.stop, areas.areas if areas else None)
+        _write_lines(reader, plan, grid, source, meter, order, areas.areas if areas else None)
         made, coarser = _made(plan, grid, source, areas, order, meter)
         source.unlink()
         report = _report(made, grid, time.monotonic() - began, coarser)
@@ -153,7 +114,7 @@ class _AreaSource:
 
 
 def _made(
-    plan: TilePlan, grid: Grid, source: Path, areas: _AreaSource | None, order: Build, meter: _Meter
+    plan: TilePlan, grid: Grid, source: Path, areas: _AreaSource | None, order: Build, meter: Meter
 ) -> tuple[Path, dict[int, dict[str, int]]]:
     """Return the archive of a grid, and what each overview zoom merged or coarsened."""
     first, last = grid.first_zoom, plan.max_zoom + grid.first_zoom
@@ -192,16 +153,15 @@ def _made(
 
 
 def _write_lines(
-    reader: LayerReader, plan: TilePlan, grid: Grid, path: Path, meter: _Meter,
-    stop: threading.Event | None, areas: Areas | None,
+    reader: LayerReader, plan: TilePlan, grid: Grid, path: Path, meter: Meter, order: Build,
+    areas: Areas | None,
 ) -> None:  # fmt: skip
     total = max(1, reader.info.count)
     with path.open("wb", buffering=1 << 20) as out:
         for done, text in lines(reader, plan, grid, areas):
             out.write(text)
             meter.at(15 * done / total)
-            if stop is not None and stop.is_set():
-                raise CancelledRunError("the build was stopped", where=plan.layer)
+            order.check(plan.layer)
 
 
 def _common(work: Path) -> list[str]:
@@ -237,7 +197,7 @@ def _thinning(plan: TilePlan, deepest: int) -> list[str]:
 
 
 def _run(
-    command: list[str], order: Build, meter: _Meter | None, given_up: threading.Event | None = None
+    command: list[str], order: Build, meter: Meter | None, given_up: threading.Event | None = None
 ) -> None:
     """Run tippecanoe at low priority; what it says besides its progress is kept for an error."""
     stops = [one for one in (order.stop, given_up) if one is not None]
@@ -299,29 +259,6 @@ def _largest(path: Path, archive: Archive) -> tuple[int, int]:
             return largest, count
 
         return walk(archive.header["root_offset"], archive.header["root_length"])
-
-
-class _Meter:
-    """Writes progress to the note, at most once a percent, and tells who wants to know."""
-
-    def __init__(self, files: TileFiles, state: TileState, progress: Progress | None) -> None:
-        self.state = state
-        self._files, self._progress = files, progress
-        self._number, self._of = 0, 1
-
-    def part(self, number: int, of: int) -> None:
-        """Begin one of several archives."""
-        self._number, self._of = number, of
-
-    def at(self, percent: float) -> None:
-        """Take in how far the present archive is."""
-        whole = (self._number + min(percent, 100) / 100) / self._of * 99
-        if whole < self.state.progress + 1:
-            return  # tippecanoe starts anew per zoom at times; we never go back
-        self.state.progress = whole
-        self._files.write(self.state)
-        if self._progress is not None:
-            self._progress(whole)
 
 
 def tool() -> str:
