@@ -1,7 +1,8 @@
 """Makes what is derived from layers (reconciliations, tiles, files to take away) ready, beside the scheduler.
 
-Whenever the catalog has moved, the builders run once as processes of their own, with low priority:
-harvests and answers come first. What is ready already costs them a look.
+Whenever the catalog or a source's file (which holds the styles) has moved, the builders run once as
+processes of their own, with low priority: harvests and answers come first. What is ready already costs
+them a look.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 from cli.app import App
 from cli.beside import beside, run
@@ -29,15 +31,21 @@ def builders_beside(app: App) -> AbstractContextManager[None]:
 
 
 def _watch(app: App, stop: threading.Event) -> None:
-    built = -1
+    built: tuple[int, float] | None = None
     while not stop.wait(_LOOK):
         try:
-            generation = app.catalog.generation()
-            if generation != built:
+            state = app.catalog.generation(), _edited(app.config_dir / "sources")
+            if state != built:
                 build_all(app, stop)
-                built = generation
+                built = state
         except Exception:
             log.exception("building failed; it is tried again when the catalog moves")
+
+
+def _edited(folder: Path) -> float:
+    """Return when a source's file was last changed, added or removed."""
+    times = [path.stat().st_mtime for path in (folder, *folder.glob("*.y*ml")) if path.exists()]
+    return max(times, default=0.0)
 
 
 def build_all(app: App, stop: threading.Event) -> None:

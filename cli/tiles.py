@@ -11,9 +11,12 @@ import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from catalog.clock import utc_now
+from catalog.datasets import Dataset
 from catalog.errors import NotFoundError, SatuDataError
 from cli.app import App, Command, Group, json_option, pass_app
 from cli.signals import stop_event
+from layers.raster_archive import MapOrder, build_map, map_needed, planned_map
+from layers.raster_tile import Drawing
 from layers.tiles.build import Build, build, needed
 from layers.tiles.options import LayerOptions, planned
 from layers.tiles.state import TileFiles, TileState, drop_tiles, stored_tiles
@@ -21,7 +24,7 @@ from layers.tiles.state import TileFiles, TileState, drop_tiles, stored_tiles
 
 @click.group(cls=Group)
 def tiles() -> None:
-    """Vector tiles."""
+    """Tiles."""
 
 
 @tiles.command("build", cls=Command)
@@ -66,13 +69,25 @@ def _sweep(app: App) -> None:
 def _smallest_first(app: App) -> list[str]:
     """Return all datasets; small layers do not wait for large ones."""
     found = app.catalog.datasets.many(list(app.catalog.datasets.ids()))
-    return [one.id for one in sorted(found, key=lambda one: one.version.count if one.version else 0)]
+    return [one.id for one in sorted(found, key=_size)]
+
+
+def _size(dataset: Dataset) -> int:
+    """Return how many features a dataset has; of a raster, how many thousand cells."""
+    info = dataset.version
+    if info is None or info.kind != "raster":
+        return 0 if info is None else info.count
+    return int(info.extra.get("width", 0) * info.extra.get("height", 0) / 1000)
 
 
 def _build(
     app: App, options: LayerOptions, layer_id: str, *, again: bool, named: bool, stop: threading.Event
 ) -> list[dict[str, object]]:
     plan = planned(app.catalog, options, layer_id, postgis=app.settings.layers is not None)
+    most = MapOrder.of(app.settings.tiles)
+    drawing = planned_map(app.catalog, options, layer_id, most) if plan is None else None
+    if drawing is not None:
+        return [_build_map(app, drawing, most, again=again, stop=stop)]
     if plan is None:
         if named:
             raise NotFoundError(app.text("cli.tiles.no-geometry", id=layer_id), where=layer_id)
@@ -86,6 +101,17 @@ def _build(
     with _bar(app, layer_id) as advance:
         order = Build(root, grids, utc_now, app.settings.tiles.threads, stop)
         return [_row(layer_id, info.version, build(reader, wanted, order, advance))]
+
+
+def _build_map(
+    app: App, drawing: Drawing, most: MapOrder, *, again: bool, stop: threading.Event
+) -> dict[str, object]:
+    info, root = drawing.info, app.settings.data_dir / "layers"
+    if not again and not map_needed(root, drawing, most):
+        return _row(info.layer_id, info.version, TileFiles.of(root, info.layer_id, info.version).read())
+    with _bar(app, info.layer_id) as advance:
+        order = Build(root, most.grids, utc_now, app.settings.tiles.threads, stop)
+        return _row(info.layer_id, info.version, build_map(drawing, most, order, advance))
 
 
 @contextmanager
@@ -116,11 +142,12 @@ def _row(layer_id: str, version: int, state: TileState) -> dict[str, object]:
 def status(app: App) -> None:
     """Show how far the tiles of every current version are."""
     options = LayerOptions(app.config_dir)
-    root = app.settings.data_dir / "layers"
+    root, most = app.settings.data_dir / "layers", MapOrder.of(app.settings.tiles)
     rows = []
     for layer_id in app.catalog.datasets.ids():
         plan = planned(app.catalog, options, layer_id, postgis=app.settings.layers is not None)
-        if plan is not None:
-            info, _ = plan
+        drawing = planned_map(app.catalog, options, layer_id, most) if plan is None else None
+        info = plan[0] if plan is not None else drawing.info if drawing is not None else None
+        if info is not None:
             rows.append(_row(layer_id, info.version, TileFiles.of(root, layer_id, info.version).read()))
     app.show(rows, ("id", "version", "state", "progress", "grids", "bytes", "largest", "seconds", "reason"))
