@@ -9,7 +9,7 @@ from catalog.errors import NotFoundError
 from catalog.messages import text
 from catalog.model import RunState, VersionInfo
 from catalog.search import SearchQuery
-from ogc_server import raster_collection
+from ogc_server import raster_collection, raster_page
 from ogc_server.answer import Answer, content_tag, link_header
 from ogc_server.ask import Ask, segment
 from ogc_server.links import OGC_REL, licence_link, link, shown
@@ -117,7 +117,7 @@ def collection(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     doc["links"] = [*document_links(ask, OFFERS), *[one for one in doc["links"] if one["rel"] != "self"]]
     context = _page(service, dataset, info) if ask.chosen.name == "html" else {}
     if ask.chosen.name == "html" and dataset.kind == "raster":
-        context |= raster_collection.page(service, snapshot, ask, dataset, info)
+        context |= raster_page.page(service, snapshot, ask, dataset, info)
     return document(ask, doc, "collection.html", context, headers={"Link": link_header(doc["links"])})
 
 

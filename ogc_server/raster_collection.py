@@ -1,8 +1,7 @@
-"""What the description and the page of a raster collection say beyond those of any collection."""
+"""What the description of a raster collection says beyond those of any collection."""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from catalog.datasets import Dataset
@@ -14,13 +13,9 @@ from ogc_server.edr import described
 from ogc_server.links import OGC_REL, link
 from ogc_server.negotiation import GEOJSON, JSON, SCHEMA
 from ogc_server.raster_formats import COVJSON, TIFF
-from ogc_server.raster_layer import RasterLayer, bands_of, native_crs, offered_crs
-from ogc_server.raster_style import figure, legend, style_of
-from ogc_server.service import Service
-from ogc_server.snapshot import Snapshot
+from ogc_server.raster_layer import native_crs, offered_crs
 from ogc_server.stac import COG_MEDIA
 
-_PREVIEW = 720
 GREGORIAN = "http://www.opengis.net/def/uom/ISO-8601/0/Gregorian"
 
 
@@ -85,34 +80,3 @@ def links(ask: Ask, dataset: Dataset, version: int | None) -> list[dict[str, Any
             for version in ([version] if version else [])
         ),
     ]
-
-
-def page(
-    service: Service, snapshot: Snapshot, ask: Ask, dataset: Dataset, info: VersionInfo
-) -> dict[str, Any]:
-    """Return what the page of a raster shows: a picture, the legend, the statistics of each band."""
-    bands = bands_of(info)
-    if not bands:
-        return {"raster": None}
-    layer = RasterLayer(service, snapshot, dataset, info, pinned=True)
-    here, pinned = f"/collections/{segment(dataset.id)}", {"version": info.version}
-    grid = grid_of(info)
-    return {
-        "raster": {
-            "bands": bands,
-            "grid": grid,
-            "crs": info.extra["crs"] if info.extra["crs"].startswith("EPSG") else None,
-            "figure": partial(figure, lang=ask.lang),
-            "preview": ask.href(f"{here}/map", {**_preview(grid), **pinned, "f": "png"}),
-            "legend": legend(style_of(layer), layer.title(ask.lang), ask.lang),
-            "coverage": ask.href(f"{here}/coverage"),
-            "cog": ask.href(f"{here}/cog"),
-            "tiles": ask.href(f"{here}/map/tiles/WebMercatorQuad") + "/{z}/{y}/{x}",
-        }
-    }
-
-
-def _preview(grid: Grid | None) -> dict[str, Any]:
-    """Return the size of the picture: at most so wide, and no higher than wide."""
-    side = "width" if grid is None or grid.width * grid.dx >= grid.height * grid.dy else "height"
-    return {side: _PREVIEW}

@@ -120,6 +120,7 @@ COVERAGE = (
     Param("scale-factor", above_zero, _ABOVE),
     Param("scale-axes", axis_factors, _TEXT),
     Param("scale-size", axis_sizes, _TEXT),
+    Param("scaleSize", axis_sizes, _TEXT),
     Param("properties", names, _LIST),
     Param("exclude-properties", optional_names, _LIST),
 )  # fmt: skip

@@ -1,7 +1,8 @@
 """The size of a coverage: by factor, by numbers of cells, or by resolution in the answer's CRS.
 
 OGC API - Coverages 1.0 (19-087, rc4) "Spatial Scaling" has `resolution`, `width` and `height`; the
-draft before it had `scale-factor`, `scale-axes` and `scale-size`, which clients still use.
+draft before it had `scale-factor`, `scale-axes` and `scale-size`, which clients still use. `scaleSize` is
+the name in the draft of 2021: it is what GDAL's driver `OGCAPI` sends.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from ogc_server.raster_subset import PerAxis, fits
 
 HUGE = 1e7
 """No answer has more columns or rows; keeps sizes within what integers of GDAL hold."""
-_WAYS = ("scale-factor", "scale-axes", "scale-size", "resolution")
+_WAYS = ("scale-factor", "scale-axes", "scale-size", "scaleSize", "resolution")
 _NEAR = 1e-3
 """Part of a cell by which a box may miss the edges of cells and still mean them."""
 
 
 def counted(values: Mapping[str, Any]) -> bool:
     """Tell whether a number of columns or rows is asked for."""
-    return not values.keys().isdisjoint(("width", "height", "scale-size"))
+    return not values.keys().isdisjoint(("width", "height", "scale-size", "scaleSize"))
 
 
 def window(full: Grid, exact: Box | None) -> Grid:
@@ -89,7 +90,7 @@ def _size(full: Grid, values: Mapping[str, Any]) -> tuple[float, float]:
         return width / factor, height / factor
     if (factors := values.get("scale-axes")) is not None:
         return width / factors.get("x", 1.0), height / factors.get("y", 1.0)
-    if (sizes := values.get("scale-size")) is not None:
+    if (sizes := values.get("scale-size", values.get("scaleSize"))) is not None:
         return sizes.get("x", width), sizes.get("y", height)
     shape = height / width
     wide = values.get("width") or values["height"] / shape

@@ -15,7 +15,7 @@ from layers.raster_grid import grid_of
 from ogc_server.answer import Answer
 from ogc_server.ask import Ask, segment
 from ogc_server.links import licence_link, link
-from ogc_server.negotiation import GEOJSON, JSON, JSON_OFFER, Offer
+from ogc_server.negotiation import GEOJSON, HTML_OFFER, JSON, JSON_OFFER, Offer
 from ogc_server.parameters import positive
 from ogc_server.raster_layer import Band, RasterLayer, bands_of
 from ogc_server.service import Service, document
@@ -26,8 +26,8 @@ PROJECTION = "https://stac-extensions.github.io/projection/v2.0.0/schema.json"
 RASTER = "https://stac-extensions.github.io/raster/v2.0.0/schema.json"
 FILE = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
 COG_MEDIA = "image/tiff; application=geotiff; profile=cloud-optimized"
-OFFERS = (JSON_OFFER,)
-ITEM_OFFERS = (Offer("json", GEOJSON, (JSON,)),)
+OFFERS = (JSON_OFFER, HTML_OFFER)
+ITEM_OFFERS = (Offer("json", GEOJSON, (JSON,)), HTML_OFFER)
 _WORLD = (-180.0, -90.0, 180.0, 90.0)
 
 
@@ -45,7 +45,7 @@ def catalog(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
         "description": text("raster.stac.description", ask.lang),
         "links": [_self(ask, JSON), link(ask.href("/stac"), "root", JSON), *children],
     }  # fmt: skip
-    return document(ask, doc, "")
+    return document(ask, doc, "stac.html", {"trail": []})
 
 
 def collection(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
@@ -58,7 +58,7 @@ def collection(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     spans = [_time(dataset, one) for one in kept] or [_time(dataset, info)]
     links = [
         _self(ask, JSON), link(ask.href("/stac"), "root", JSON), link(ask.href("/stac"), "parent", JSON),
-        *(link(_at(ask, dataset.id, one.version), "item", GEOJSON) for one in kept),
+        *(link(_at(ask, dataset.id, one.version), "item", GEOJSON, _named(one)) for one in kept),
         link(ask.href(f"/collections/{segment(dataset.id)}"), "about", JSON),
     ]  # fmt: skip
     licence = licence_link(record.licence, ask.lang)
@@ -78,7 +78,8 @@ def collection(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
         },
         "links": [*links, licence] if licence else links,
     }  # fmt: skip
-    return document(ask, {key: value for key, value in doc.items() if value != []}, "")
+    said = {key: value for key, value in doc.items() if value != []}
+    return document(ask, said, "stac.html", {"trail": _trail(ask)})
 
 
 def item(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
@@ -108,7 +109,17 @@ def item(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
             link(_at(ask, dataset.id), "parent", JSON), link(_at(ask, dataset.id), "collection", JSON),
         ],
     }  # fmt: skip
-    return document(ask, doc, "", cache=layer.cache)
+    parent = (layer.title(ask.lang), f"{_at(ask, dataset.id)}?f=html&lang={ask.lang}")
+    return document(ask, doc, "stac.html", {"trail": [*_trail(ask), parent]}, cache=layer.cache)
+
+
+def _trail(ask: Ask) -> list[tuple[str, str]]:
+    """Return where a page stands below the catalog."""
+    return [("STAC", f"{ask.href('/stac')}?f=html&lang={ask.lang}")]
+
+
+def _named(info: VersionInfo) -> str:
+    return f"v{info.version}, {info.created.date().isoformat()}"
 
 
 def _assets(ask: Ask, layer: RasterLayer) -> dict[str, Any]:
@@ -142,6 +153,10 @@ def _band(info: VersionInfo, band: Band) -> dict[str, Any]:
     if band.unit:
         said["unit"] = band.unit
     said["statistics"] = {key: value for key, value in named.items() if value is not None}
+    if bars := band.histogram:
+        said["raster:histogram"] = {
+            "count": len(bars["counts"]), "min": bars["min"], "max": bars["max"], "buckets": bars["counts"],
+        }  # fmt: skip
     return said
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from ogc_server.maps import OFFERS as MAP_OFFERS
 from tests.ogc_server.conftest import running
 from tests.ogc_server.rasters import CELL, HIGH, NORTH, WEST, WIDE, classes, door, index, publish, refused
 from tests.ogc_server.world import World
-from tests.servers import until
+from tests.servers import missing, until
 
 BAHAYA = "/collections/bahaya/coverage"
 KELAS = "/collections/kelas/coverage"
@@ -429,3 +431,29 @@ def test_every_curl_example_of_the_page_on_rasters_is_answered(fresh: World, tmp
         for example in examples:
             answer = client.get(example.replace("$BASE", url))
             assert answer.status_code == 200, (example, answer.text[:300])
+
+
+def test_gdals_own_driver_of_coverages_reads_values(client: httpx.Client, tmp_path: Path) -> None:
+    """`OGCAPI:` (GDAL, and so QGIS) asks for each block by `bbox` and `scaleSize`, as the draft of 2021 had it."""
+    if not shutil.which("gdal_translate"):
+        missing("gdal", "apt-get install gdal-bin")
+    place = f"OGCAPI:{str(client.base_url).rstrip('/')}/collections/bahaya"
+    out = tmp_path / "part.tif"
+    corners = (WEST + 100 * CELL, NORTH - 100 * CELL, WEST + 200 * CELL, NORTH - 200 * CELL)
+    subprocess.run(
+        ["gdal_translate", "-q", "-projwin", *map(str, corners), "-outsize", "100", "100", place, str(out),
+         "-oo", "API=COVERAGE", "-oo", "CACHE=NO"],
+        check=True, timeout=60, capture_output=True,
+    )  # fmt: skip
+    with rasterio.open(out) as read:
+        found = read.read(1)
+    wanted = index()[100:200, 100:200]
+    assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.8, "GDAL's blocks do not end where cells do"
+    assert found.mean() == pytest.approx(wanted.mean(), abs=0.01)
+    params = {"bbox": "107,-6.8,107.1,-6.7"}
+    by_either = [
+        client.get(BAHAYA, params={**params, name: "Lat(20),Long(30)"})
+        for name in ("scaleSize", "scale-size")
+    ]
+    assert by_either[0].content == by_either[1].content
+    refused(client.get(BAHAYA, params={"scaleSize": "Lat(2)", "scale-size": "Lat(2)"}), 400, "scaleSize")

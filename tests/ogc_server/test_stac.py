@@ -91,11 +91,13 @@ def test_the_extensions_hold_what_they_promise(catalog: pystac.Catalog) -> None:
     """Their JSON Schemas are on the network only; these are their rules for the fields that we write.
 
     projection 2.0.0: `code` AUTHORITY:CODE, `bbox` of 4, `shape` two whole numbers, `transform` 6 or 9
-    numbers; raster 2.0.0: `raster:sampling` of a band is area or point; file 2.1.0: `file:size` a whole
+    numbers; raster 2.0.0: `raster:sampling` of a band is area or point, `raster:histogram` has `count` buckets between
+    `min` and `max`; file 2.1.0: `file:size` a whole
     number. A prefix of no declared extension, or a field that its extension does not know, is a mistake.
     """
     known = {
-        "proj": {"code", "bbox", "shape", "transform", "wkt2"}, "raster": {"sampling"}, "file": {"size"},
+        "proj": {"code", "bbox", "shape", "transform", "wkt2"}, "raster": {"sampling", "histogram"},
+        "file": {"size"},
     }  # fmt: skip
     for item in catalog.get_items(recursive=True):
         doc = item.to_dict(transform_hrefs=False)
@@ -111,6 +113,9 @@ def test_the_extensions_hold_what_they_promise(catalog: pystac.Catalog) -> None:
         assert isinstance(asset["file:size"], int)
         assert {band["raster:sampling"] for band in asset["bands"]} == {"area"}
         for band in asset["bands"]:
+            histogram = band["raster:histogram"]
+            assert len(histogram["buckets"]) == histogram["count"]
+            assert histogram["min"] < histogram["max"]
             assert set(band["statistics"]) <= {
                 "minimum",
                 "maximum",
