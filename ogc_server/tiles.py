@@ -18,23 +18,25 @@ from layers.tiles.features import FIELD_KINDS
 from layers.tiles.grid import GRIDS, Grid
 from layers.tiles.plan import FID, LABELS, TilePlan
 from layers.tiles.state import summary
+from ogc_server import tiles_pages
 from ogc_server.answer import PINNED, REVALIDATE, Answer, link_header
 from ogc_server.ask import Ask, segment
 from ogc_server.errors import NotAcceptableError, NotReadyError, ParameterError
 from ogc_server.links import OGC_REL, licence_link, link
 from ogc_server.links import document as document_links
-from ogc_server.negotiation import JSON, JSON_OFFER, Offer, coding
+from ogc_server.negotiation import HTML_OFFER, JSON, JSON_OFFER, Offer, coding
 from ogc_server.parameters import whole
 from ogc_server.ranges import file_answer
 from ogc_server.service import Service, document
 from ogc_server.snapshot import Snapshot, missing
 from ogc_server.tiles_desk import Tile, TileDesk, zooms
+from ogc_server.tiles_told import generalization
 
 MVT = "application/vnd.mapbox-vector-tile"
 PMTILES = "application/vnd.pmtiles"
-OFFERS = (JSON_OFFER,)
+OFFERS = (JSON_OFFER, HTML_OFFER)
 TILEJSON_OFFER = Offer("tilejson", "application/vnd.mapbox.tile+json")
-TILESET_OFFERS = (JSON_OFFER, TILEJSON_OFFER)
+TILESET_OFFERS = (JSON_OFFER, HTML_OFFER, TILEJSON_OFFER)
 TILE_OFFERS = (Offer("mvt", MVT, ("application/x-protobuf", "application/octet-stream")),)
 ARCHIVE_OFFERS = (Offer("pmtiles", PMTILES, ("application/octet-stream",)),)
 TILESETS = f"{OGC_REL}tilesets-vector"
@@ -50,25 +52,27 @@ def schemes(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
         }
         for grid in GRIDS.values()
     ]  # fmt: skip
-    return document(ask, {"tileMatrixSets": grids, "links": document_links(ask, OFFERS)}, "")
+    return document(ask, {"tileMatrixSets": grids, "links": document_links(ask, OFFERS)}, "grids.html")
 
 
 def scheme(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     """Answer `/tileMatrixSets/{id}`."""
     grid = _grid(ask.arguments[0])
-    return document(ask, {**grid.definition(), "links": document_links(ask, OFFERS)}, "")
+    return document(ask, {**grid.definition(), "links": document_links(ask, OFFERS)}, "grid.html")
 
 
 def tilesets(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     """Answer `/collections/{id}/tiles`."""
-    dataset, info, _ = _layer(service, snapshot, ask)
+    dataset, info, plan = _layer(service, snapshot, ask)
     desk = service.tiles()
+    state = desk.state(dataset, info)
     made = [_head(ask, dataset, grid) | {"links": [_self(ask, dataset, grid)]} for grid in GRIDS.values()]
     links = [*document_links(ask, OFFERS), *_collection_links(ask, dataset)]
     if desk.archive(info.layer_id, info.version, "WebMercatorQuad") is not None:
         links.append(_archive_link(ask, dataset))
-    doc = {"tilesets": made, "links": links, "status": summary(desk.state(dataset, info))}
-    return document(ask, doc, "", headers={"Link": link_header(links)})
+    doc = {"tilesets": made, "links": links, "status": summary(state)}
+    view = tiles_pages.layer(ask, dataset, info, plan, state)
+    return document(ask, doc, "tilesets.html", view, headers={"Link": link_header(links)})
 
 
 def tileset(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
@@ -76,12 +80,16 @@ def tileset(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     dataset, info, plan = _layer(service, snapshot, ask)
     grid = _grid(ask.arguments[1])
     if ask.chosen.name == "tilejson":
-        if grid.id != "WebMercatorQuad":  # TileJSON 3.0 names no CRS: clients would draw it as Mercator
+        if grid.id != "WebMercatorQuad":
+            # TileJSON 3.0 has no key for a CRS and bids clients to pass over keys that it does not name
+            # (clause 3): whoever reads it draws the tiles as Web Mercator, in the wrong place.
             if "f" in dict(ask.pairs):
-                raise ParameterError("query.tilejson-grid", "f")
+                raise ParameterError("query.tilejson-grid", "f", grid=grid.id)
             raise NotAcceptableError(where="Accept", known=JSON)
         return document(ask, tilejson(service, ask, dataset, info, plan), "")
-    return document(ask, _metadata(service, ask, dataset, info, plan, grid), "")
+    doc = _metadata(service, ask, dataset, info, plan, grid)
+    view = tiles_pages.one(ask, dataset, info, service.tiles().state(dataset, info), grid)
+    return document(ask, doc, "tileset.html", view)
 
 
 def tile(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
@@ -143,8 +151,16 @@ def tilejson(
         "attribution": record.produsen_data or None, "scheme": "xyz", "tiles": [template],
         "minzoom": first, "maxzoom": last, "bounds": [west, south, east, north],
         "center": [(west + east) / 2, (south + north) / 2, min(last, 5)], "vector_layers": layers,
+        "satudata:generalization": _left_out(service, ask, dataset, info, plan),
     }  # fmt: skip
     return {key: value for key, value in doc.items() if value is not None}
+
+
+def _left_out(
+    service: Service, ask: Ask, dataset: Dataset, info: VersionInfo, plan: TilePlan
+) -> dict[str, Any]:
+    report = service.tiles().state(dataset, info).grids.get("WebMercatorQuad")
+    return generalization(plan, GRIDS["WebMercatorQuad"], report, info.count, ask.lang)
 
 
 def _metadata(
@@ -179,6 +195,7 @@ def _metadata(
         "tileMatrixSetLimits": [limit(grid, box, zoom) for zoom in range(first, last + 1)],
         "layers": _layers(ask, dataset, plan, first, last),
         "mediaTypes": [MVT],
+        "generalization": generalization(plan, grid, report, info.count, ask.lang),
         "archive": {**summary(state), **(report.model_dump() if report else {})},
         "links": [*links, licence] if licence else links,
     }  # fmt: skip

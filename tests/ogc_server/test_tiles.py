@@ -565,3 +565,100 @@ def test_tiles_of_versions_that_are_gone_are_swept(deployment: Deployment) -> No
     wrong = deployment.run("tiles", "build", "idm-cianjur", check=False)
     assert wrong.returncode != 0
     assert "idm-cianjur" in wrong.stdout + wrong.stderr
+
+
+# -- what is left out, and the pages
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_what_a_zoom_leaves_out_is_told_to_the_feature(client: httpx.Client, grid: str) -> None:
+    """The tiles themselves are counted: what they do not hold is what the metadata says."""
+    doc = client.get(f"{LAYER}/tiles/{grid}").json()
+    said = doc["generalization"]
+    assert said["featureCount"] == 360
+    rows = {row["tileMatrix"]: row for row in said["tileMatrices"]}
+    assert rows, "at zoom 1 some desa are smaller than a unit"
+    complete = int(said["completeFrom"])
+    for limits in doc["tileMatrixSetLimits"][:6]:
+        zoom = limits["tileMatrix"]
+        seen: set[str] = set()
+        for row in range(limits["minTileRow"], limits["maxTileRow"] + 1):
+            for column in range(limits["minTileCol"], limits["maxTileCol"] + 1):
+                answer = client.get(f"{LAYER}/tiles/{grid}/{zoom}/{row}/{column}")
+                found = decoded(answer).get("desa-cianjur", {}) if answer.status_code == 200 else {}
+                seen |= {one["properties"]["fid"] for one in found.get("features", ())}
+        assert len(seen) == 360 - rows.get(zoom, {}).get("withoutShape", 0), zoom
+        assert (len(seen) == 360) == (int(zoom) >= complete)
+
+
+def test_tilejson_says_the_same(client: httpx.Client) -> None:
+    """TileJSON 3.0, clause 3: clients pass over keys that they do not know."""
+    told = client.get(f"{TILES}?f=tilejson&lang=en").json()["satudata:generalization"]
+    assert told == client.get(f"{TILES}?f=json&lang=en").json()["generalization"]
+    assert "no shape" in told["note"]
+    assert "picture of the larger ones" in told["note"]
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/tileMatrixSets", ["WebMercatorQuad", "WorldCRS84Quad"]),
+        ("/tileMatrixSets/WorldCRS84Quad", ["279", "Lon, Lat"]),
+        (f"{LAYER}/tiles", ["WorldCRS84Quad", "tiles.pmtiles", "f=tilejson", "styles/default"]),
+        (TILES, ["KDEPUM", "desa-cianjur:label", "360"]),
+        (f"{LAYER}/tiles/WorldCRS84Quad", ["TileJSON", "KDEPUM"]),
+        ("/collections/kabupaten-cianjur/tiles", ["WorldCRS84Quad"]),
+    ],
+)
+def test_documents_of_tiles_have_pages(client: httpx.Client, path: str, shown: list[str]) -> None:
+    page = client.get(path, headers={"accept": "text/html,*/*;q=0.5"})
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    for word in shown:
+        assert word in page.text, word
+    assert page.text != client.get(path, params={"f": "html", "lang": "en"}).text
+    doc = client.get(path)
+    assert doc.headers["content-type"] == "application/json"
+    (other,) = [one for one in links(doc.json(), "alternate") if one["type"] == "text/html"]
+    assert client.get(other["href"]).text == client.get(path, params={"f": "html"}).text
+    described = client.get("/api").json()["paths"]
+    templates = {
+        2: "/tileMatrixSets/{tileMatrixSetId}", 3: "/collections/{collectionId}/tiles",
+        4: "/collections/{collectionId}/tiles/{tileMatrixSetId}",
+    }  # fmt: skip
+    template = templates.get(len(path.strip("/").split("/")), "/tileMatrixSets")
+    assert "text/html" in described[template]["get"]["responses"]["200"]["content"]
+
+
+def test_the_page_shows_the_tiles_themselves(browser: Browser, base: str) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    wrong: list[str] = []
+    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    page.on("request", lambda asked: None if _ours(asked.url, base) else wrong.append(asked.url))
+    page.goto(f"{base}{LAYER}/tiles?f=html&lang=id")
+    page.wait_for_selector("satudata-peta[data-ready]", timeout=60_000)
+    fids = page.evaluate(
+        """() => new Set(document.querySelector("satudata-peta").map.queryRenderedFeatures()
+            .map((one) => one.properties.fid)).size"""
+    )
+    assert fids > 300
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert wrong == []
+    page.close()
+
+
+def test_a_build_that_goes_on_shows_how_far_it_is(client: httpx.Client, deployment: Deployment) -> None:
+    note = deployment.data / "layers" / "kabupaten-cianjur" / "tiles" / "1.json"
+    before = note.read_bytes() if note.exists() else None
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text('{"state": "building", "progress": 41.6}', "utf-8")
+    page = client.get("/collections/kabupaten-cianjur/tiles?f=html&lang=en").text
+    note.unlink() if before is None else note.write_bytes(before)
+    assert 'value="42"' in page
+    assert "Being built" in page
+    assert 'http-equiv="refresh"' in page
+
+
+def test_the_refusal_of_tilejson_names_the_right_document(client: httpx.Client) -> None:
+    told = client.get(f"{LAYER}/tiles/WorldCRS84Quad?f=tilejson&lang=en").json()
+    assert "f=json" in told["detail"]
+    assert "WebMercatorQuad" in told["detail"]
