@@ -1,12 +1,14 @@
-"""Raster map tiles drawn anew: what each costs the server, at low, middle and deep zooms.
+"""Map tiles of rasters: what each costs the server, drawn anew and from the archive.
 
-    python -m benchmarks.rasters [--land admin_light.gpkg] [--keep DIR] [--tiles 400]
+    python -m benchmarks.rasters [--land admin_light.gpkg] [--keep DIR] [--tiles 400] [--from drawn archive]
 
 Three synthetic rasters over Java: a hazard index as InaRISK has them (3 seconds of arc, float32, no
 data off the land), the same as a ramp of colours, and classes in metres (UTM, one byte). Every tile is
 asked for once through the whole application in this process, so that none comes of a memory. In the
 rows of zooms they lie anywhere: nearly each unpacks blocks of the file that no tile before it needed. The
-row `walk` is people who pan and zoom, whose tiles share blocks. CPU is the process's own, of all its
+row `walk` is people who pan and zoom, whose tiles share blocks. `drawn` is before the archives are made,
+`archive` when they are there: tiles deeper than they reach (zoom 12 to 16 here) are drawn even then. `first`
+are the first tiles of all that a new server is asked for, once it says that it rests. CPU is the process's own, of all its
 threads; on a machine that others work on it grows, too: compare runs at the same load.
 """
 
@@ -31,9 +33,14 @@ import rasterio
 import shapely
 from rasterio.transform import from_origin
 
+from catalog.clock import utc_now
 from harvesters.sample.hazard import index_over
 from layers.crs import transform_coordinates
+from layers.raster_archive import MapOrder, build_map, map_needed, planned_map
 from layers.tiles.grid import GRIDS
+from layers.tiles.making import Build
+from layers.tiles.options import LayerOptions
+from layers.tiles.state import drop_tiles
 from ogc_server.app import create_app
 from tests.ogc_server.rasters import publish
 from tests.ogc_server.world import World, make_settings, open_world
@@ -46,6 +53,9 @@ SCREEN = (5, 4)
 """Tiles on a screen, across and down."""
 BANDS = {"low": (4, 7), "middle": (8, 11), "deep": (12, 16)}
 COLLECTIONS = ("bahaya", "suhu", "kelas")
+SOURCES = ["drawn", "archive"]
+_REST = 0.03
+"""Seconds of CPU in one second below which a process rests."""
 type Place = tuple[int, int, int]
 
 
@@ -178,19 +188,63 @@ def rows(world: World, count: int) -> Iterator[tuple[str, str, list[Place]]]:
         yield collection, "walk", walk(there, count, random.Random(collection))
 
 
-async def run(world: World, count: int, wanted: list[str]) -> dict[str, Any]:
+def archives(world: World, wanted: bool) -> dict[str, Any]:
+    """Build the archives, or drop them; return what each took."""
+    root, most = world.settings.data_dir / "layers", MapOrder.of(world.settings.tiles)
+    options, told = LayerOptions(world.settings.config_dir), dict[str, Any]()
+    for collection in COLLECTIONS:
+        drawing = planned_map(world.catalog, options, collection, most)
+        assert drawing is not None
+        if not wanted:
+            drop_tiles(root, collection, drawing.info.version)
+        elif map_needed(root, drawing, most):
+            before = time.process_time()
+            state = build_map(drawing, most, Build(root, most.grids, utc_now))
+            told[f"{collection} archive"] = {
+                "cpu_seconds": round(time.process_time() - before, 1),
+                **{name: one.model_dump(exclude={"thinned"}) for name, one in state.grids.items()},
+            }
+            print(f"{collection} archive", json.dumps(told[f"{collection} archive"]), flush=True)
+    return told
+
+
+async def rested() -> None:
+    """Wait until the server has made ready what it does before it is asked."""
+    await asyncio.sleep(1)
+    while (before := time.process_time()) is not None:
+        await asyncio.sleep(1)
+        if time.process_time() - before < _REST:
+            return
+
+
+async def run(world: World, count: int, wanted: list[str], source: str) -> dict[str, Any]:
     """Measure all rows in one application."""
     app: Any = create_app(world.settings, catalog=world.catalog, store=world.store)
     asked = [row for row in rows(world, count) if row[1] in wanted]
     told: dict[str, Any] = {"load": os.getloadavg()[0]}
     async with app.router.lifespan_context(app):
-        for collection, _, some in asked:  # what a worker loads at its first tile is not a tile's price
-            zoom, row, column = some[0]
-            await ask(app, f"/collections/{collection}/map/tiles/WorldCRS84Quad/{zoom}/{row}/{column}")
+        await rested()
+        for collection in COLLECTIONS:
+            told[f"{collection} first {source}"] = await first(app, world, collection)
+            print(f"{collection} first {source}", told[f"{collection} first {source}"], flush=True)
         for collection, name, some in asked:
-            told[f"{collection} {name}"] = await measured(app, collection, some)
-            print(f"{collection} {name}", json.dumps(told[f"{collection} {name}"]), flush=True)
+            told[f"{collection} {name} {source}"] = await measured(app, collection, some)
+            print(
+                f"{collection} {name} {source}", json.dumps(told[f"{collection} {name} {source}"]), flush=True
+            )
     told["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return told
+
+
+async def first(app: Any, world: World, collection: str) -> dict[int, float]:
+    """Ask for one tile per zoom, far from the middle; return milliseconds of CPU."""
+    x, y = valid(world, collection)[11]
+    told = {}
+    for zoom in range(4, 17, 2):
+        _, row, column = tile_at(x, y, zoom)
+        before = time.process_time()
+        await ask(app, f"/collections/{collection}/map/tiles/WebMercatorQuad/{zoom}/{row}/{column}")
+        told[zoom] = round((time.process_time() - before) * 1000, 2)
     return told
 
 
@@ -201,13 +255,18 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder for the rasters, kept for the next run")
     parser.add_argument("--tiles", type=int, default=400, help="tiles per row of the table")
     parser.add_argument("--rows", nargs="*", default=[*BANDS, "walk"], choices=[*BANDS, "walk"])
+    parser.add_argument("--from", dest="sources", nargs="*", default=SOURCES, choices=SOURCES)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         world = fill(folder, given.land)
         try:
-            print(json.dumps(asyncio.run(run(world, given.tiles, given.rows)), indent=1))
+            told: dict[str, Any] = {}
+            for source in given.sources:
+                told |= archives(world, source == "archive")
+                told |= asyncio.run(run(world, given.tiles, given.rows, source))
+            print(json.dumps(told))
         finally:
             world.close()
 

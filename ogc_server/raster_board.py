@@ -83,6 +83,9 @@ class MapBoard:
         if style is None:
             raise LayerBrokenError("the stored version does not say its bands", where=dataset.id)
         made = Drawing.of(info, style)
+        ready = self._ready.get(info.layer_id)
+        if ready is not None and ready.version == info.version and ready.tag != made.tag:
+            self._ready.pop(info.layer_id, None)  # `look` lays it out again
         with self._lock:
             self._known[key] = _Known(dataset, rule, info.checksum, made)
             while len(self._known) > _KEPT:
