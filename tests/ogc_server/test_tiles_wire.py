@@ -9,9 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rasterio.transform import from_origin
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from catalog.config import load_settings
@@ -38,6 +41,14 @@ url: {file}
 produsen_data: Badan Informasi Geospasial
 layers:
   - {{remote: kabkota, id: tertutup, access: terbatas}}
+"""
+RASTER = """
+id: bahaya
+type: raster
+url: {file}
+produsen_data: BNPB
+layers:
+  - {{remote: bahaya, id: bahaya}}
 """
 PER_REQUEST = {"x-request-id", "date"}
 FAST = b"accept-encoding: gzip\r\n"
@@ -100,12 +111,24 @@ class CountingApp:
         await self.app(scope, receive, send)
 
 
+def hazard(path: Path) -> Path:
+    """A small index over Cianjur, 0 to 1."""
+    values = np.linspace(0, 1, 64 * 64, dtype="float32").reshape(64, 64)
+    place = {"crs": "EPSG:4326", "transform": from_origin(107.0, -6.6, 0.005, 0.005)}
+    with rasterio.open(
+        path, "w", driver="GTiff", width=64, height=64, count=1, dtype="float32", **place
+    ) as to:
+        to.write(values, 1)
+    return path
+
+
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Deployment:
     made = Deployment(tmp_path_factory.mktemp("wire"))
     made.settings("harvest: {contact: test@example.org}\ntiles: {grids: [WebMercatorQuad]}\n")
     made.source("cianjur", SOURCE.format(file=shared_data / "cianjur_desa.gpkg"))
     made.source("tertutup", CLOSED.format(file=shared_data / "cianjur_desa.gpkg"))
+    made.source("bahaya", RASTER.format(file=hazard(made.folder / "bahaya.tif")))
     made.run("harvest", "--all")
     made.run("tiles", "build", "--all")
     return made
@@ -171,6 +194,39 @@ def test_a_stored_tile_never_becomes_an_asgi_call(app: CountingApp, port: int) -
     assert app.calls == before + 1  # the count can rise
 
 
+def picture(zoom: int, down: int = 0) -> str:
+    return tile(zoom, "/collections/bahaya/map", down)
+
+
+def test_neither_does_a_stored_picture_of_a_raster(app: CountingApp, port: int) -> None:
+    """As browsers and MapLibre ask: `<img>` prefers other formats and takes any."""
+    until(lambda: asked(port, request(picture(7))).headers.get("content-type") == "image/png", "it is drawn")
+    until(lambda: reached(app, port, picture(7)) == 0, "the archive lies ready")
+    accept = b"accept: image/avif,image/webp,image/apng,image/*,*/*;q=0.8\r\n"
+    with line(port) as made:
+        made.ask(picture(7), accept)
+        first = made.answer()
+        made.ask(picture(7), accept + f"if-none-match: {first.headers['etag']}\r\n".encode())
+        known = made.answer(body=False)
+        made.ask(picture(7, down=9), accept)
+        nothing = made.answer()
+    assert [first.status, known.status, nothing.status] == [200, 304, 200]
+    assert first.body[:8] == nothing.body[:8] == b"\x89PNG\r\n\x1a\n"
+    assert first.headers["content-crs"] == "<http://www.opengis.net/def/crs/EPSG/0/3857>"
+    assert len(nothing.body) < len(first.body)
+    assert reached(app, port, picture(7), accept) == 0
+    assert reached(app, port, picture(7), b"accept: image/png;q=0\r\n") == 1
+    drawn = asked(port, request(picture(7) + "?width=256", accept))  # the long way, drawn anew
+    assert drawn.body == first.body
+
+
+def reached(app: CountingApp, port: int, path: str, extra: bytes = FAST) -> int:
+    """How many ASGI calls a request comes to."""
+    before = app.calls
+    asked(port, request(path, extra))
+    return app.calls - before
+
+
 EXTRAS = (
     b"accept-encoding: gzip, deflate, br\r\n", b"accept-encoding: gzip;q=0\r\n", b"accept: */*\r\n",
     b"accept: application/json\r\n", b"accept: application/vnd.mapbox-vector-tile\r\n",
@@ -182,6 +238,8 @@ PATHS = (
     tile(5), tile(11), tile(12), tile(15), tile(11, down=900), tile(11) + "?f=mvt", tile(11) + "?version=1",
     tile(11) + "?version=2", tile(11) + "?f=mvt&version=1", tile(11) + "?", tile(11) + "?f=json",
     tile(11) + "?x=1", tile(11, "/collections/tertutup"), tile(11, "/collections/tidak-ada"),
+    picture(7), picture(7) + "?f=png", picture(7) + "?f=mvt", picture(7) + "?version=1", picture(20),
+    picture(7, down=9), f"{LAYER}/map/tiles/WebMercatorQuad/7/66/102",
     f"{LAYER}/tiles/WebMercatorQuad/11/99999/1", f"{LAYER}/tiles/WebMercatorQuad/a/1/1",
     f"{LAYER}/tiles/GoogleMapsCompatible/1/1/1", f"{LAYER}/tiles", "/", "//", "/collections/%2e%2e/tiles",
 )  # fmt: skip
