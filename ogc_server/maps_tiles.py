@@ -159,6 +159,15 @@ def _brief(layer: RasterLayer, ask: Ask, grid: Grid) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def told(layer: RasterLayer, ask: Ask) -> dict[str, Any]:
+    """Return what the page of a raster says of its tiles: the state, and the archive once it is ready."""
+    drawing = _drawing(layer)
+    state = layer.service.tiles().map_state(drawing)
+    links = _archive_links(layer, ask, drawing)
+    report = state.grids.get(_OFFERED) if links else None
+    return {**summary(state), "href": links[0]["href"] if links else "", "report": report}
+
+
 def _archive_links(layer: RasterLayer, ask: Ask, drawing: Drawing) -> list[dict[str, Any]]:
     if layer.service.tiles().maps.archive(drawing, _OFFERED) is None:
         return []

@@ -14,6 +14,7 @@ from catalog.errors import QueryError
 from catalog.model import VersionInfo
 from layers.raster_grid import Box
 from layers.raster_style import Band, Style, bands_of
+from ogc_server import maps_tiles
 from ogc_server.ask import Ask, segment
 from ogc_server.crs import CRS84
 from ogc_server.raster_layer import RasterLayer, shown
@@ -66,6 +67,7 @@ def page(
             "preview": ask.href(f"{here}/map", picture),
             "legend": legend(style, layer.title(ask.lang), ask.lang),
             "tiles": ask.href(f"{here}/map/tiles/WebMercatorQuad") + "/{z}/{y}/{x}",
+            "archive": maps_tiles.told(layer, ask),
             **{
                 name: ask.href(f"{here}/{name}", {"version": version})
                 for name in ("coverage", "cog", "schema", "position", "area")

@@ -158,6 +158,14 @@ def test_the_archive_is_offered_as_a_file(
     assert told["tiles"] > 10
 
 
+def test_the_page_says_how_far_the_tiles_are(
+    answers: tuple[list[httpx.Response], list[httpx.Response], httpx.Client],
+) -> None:
+    page = answers[2].get("/collections/bahaya", params={"f": "html", "lang": "id"}).text
+    assert "/collections/bahaya/map/tiles.pmtiles" in page
+    assert "zum 0–10; lebih dalam digambar saat diminta" in page
+
+
 def test_restricted_rasters_have_no_tiles_for_anybody(
     world: World, answers: tuple[list[httpx.Response], list[httpx.Response], httpx.Client]
 ) -> None:
