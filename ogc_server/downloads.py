@@ -13,6 +13,7 @@ from catalog.errors import RecordError
 from catalog.messages import text
 from catalog.model import LayerSchema, VersionInfo
 from layers.downloads.about import about
+from layers.downloads.csvt import SYSTEM, TYPES, companions
 from layers.downloads.csvw import MEDIA as CSVM
 from layers.downloads.csvw import SUFFIX, csvw
 from layers.downloads.extract import Extract, by_region, read_extract, where
@@ -42,7 +43,8 @@ FILE_OFFERS = (
         "application/octet-stream",
         ("application/geopackage+sqlite3", "application/vnd.apache.parquet", "application/flatgeobuf",
          "application/zip", "application/geo+json", "text/csv", "application/vnd.google-earth.kml+xml",
-         "application/json", CSVM, "text/html", "application/xml", "application/x-qgis-layer-definition"),
+         "application/json", CSVM, "text/html", "application/xml", "application/x-qgis-layer-definition",
+         "text/plain"),
     ),
 )  # fmt: skip
 TABLE = (*COMMON, VERSION)
@@ -119,6 +121,8 @@ def download(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
         styles = qgis_styles(service, dataset, info, ask.lang)
         body = qgis.layer_definition(ask, dataset, info, styles[0].qml.encode() if styles else None)
         return Answer(body, qgis.MEDIA, tag=content_tag(body), headers=qgis.as_file(name))
+    if (ending := name.removeprefix(dataset.id)) in (TYPES, SYSTEM):
+        return _beside_csv(service, dataset, info, name, ending)
     described = name == f"{dataset.id}.csv{SUFFIX}"
     kind = _kind(service, name.removesuffix(SUFFIX) if described else name, dataset, _schema(info))
     part = _part(ask, _schema(info))
@@ -145,6 +149,15 @@ def _csv_metadata(ask: Ask, dataset: Dataset, info: VersionInfo, part: Extract) 
     body = csvw(said, _schema(info), url)
     cache = PINNED if ask.values.get("version") else REVALIDATE
     return Answer(body, CSVM, tag=content_tag(body), cache=cache)
+
+
+def _beside_csv(service: Service, dataset: Dataset, info: VersionInfo, name: str, ending: str) -> Answer:
+    """Return what GDAL looks for beside `{id}.csv`, also over the web: types of columns, and the CRS."""
+    found = companions(_schema(info)).get(ending)
+    if found is None or "csv" not in service.settings.downloads.formats:
+        raise missing("download", name)
+    body = found.encode()
+    return Answer(body, "text/plain; charset=utf-8", tag=content_tag(body))
 
 
 def _chosen(ask: Ask) -> dict[str, str]:

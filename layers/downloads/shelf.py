@@ -24,7 +24,7 @@ from layers.downloads.formats import Format
 from layers.downloads.write import Piece, write
 from layers.files import check_layer_id
 
-REVISION = 1
+REVISION = 2
 """Part of the folder's name: raise it when the same data is written differently."""
 
 

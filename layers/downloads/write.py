@@ -28,6 +28,7 @@ from layers.columns import GEOM
 from layers.contract import FeatureBatch, LayerReader, Query
 from layers.crs import is_lonlat, transform
 from layers.downloads.about import About
+from layers.downloads.csvt import companions
 from layers.downloads.csvw import GEOMETRY as WKT
 from layers.downloads.csvw import SUFFIX, csvw
 from layers.downloads.formats import Format
@@ -35,6 +36,7 @@ from layers.geometry import type_name
 from layers.geopackage.format import put_iso
 from layers.geoparquet import write_geoparquet
 from layers.spreadsheet import cell
+from layers.values import stored_form
 
 _DBF_NAME = 10
 _LABELS = ("nama", "name", "namobj", "judul", "title")
@@ -201,7 +203,7 @@ def _csv(piece: Piece, batches: _Counted, path: Path) -> None:
 
 
 def _csvw(piece: Piece, batches: _Counted, path: Path) -> None:
-    """Write a ZIP of the CSV, what it says in CSVW, the ISO 19139 record, and a text for people."""
+    """Write a ZIP of the CSV, its types as CSVW and for GDAL, the ISO 19139 record, a text for people."""
     about = piece.about
     name = f"{about.dataset}.csv"
     with TemporaryDirectory(dir=path.parent, prefix=".csv-") as folder:
@@ -210,6 +212,8 @@ def _csvw(piece: Piece, batches: _Counted, path: Path) -> None:
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.write(table, name)
             archive.writestr(name + SUFFIX, csvw(about, piece.schema, name))
+            for ending, text in companions(piece.schema).items():
+                archive.writestr(about.dataset + ending, text)
             archive.writestr(f"{about.dataset}.xml", about.iso)
             notes = [
                 about.title,
@@ -221,7 +225,8 @@ def _csvw(piece: Piece, batches: _Counted, path: Path) -> None:
 
 
 def _text(value: Any) -> Any:
-    return value.isoformat() if hasattr(value, "isoformat") else cell(value)
+    """Return a value as the API writes it, safe in a spreadsheet."""
+    return cell(stored_form(value))
 
 
 def _kml(piece: Piece, batches: _Counted, path: Path) -> None:
@@ -266,8 +271,10 @@ def _gdal(
         }  # fmt: skip
     reader = pa.RecordBatchReader.from_batches(schema, rows)
     pyogrio.write_arrow(
-        reader, str(target), layer=piece.about.dataset, driver=driver, layer_options=options, **spatial
-    )
+        reader, str(target), layer=piece.about.dataset, driver=driver, layer_options=options,
+        dataset_options={"VERSION": "1.3"} if driver == "GPKG" else None,  # 1.4 makes older readers doubt
+        **spatial,
+    )  # fmt: skip
 
 
 _WRITERS: dict[str, Callable[[Piece, _Counted, Path], None]] = {

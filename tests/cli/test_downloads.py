@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from cli.app import App
 from cli.build_beside import builders_beside
 from cli.main import main
+from layers.downloads.shelf import REVISION
 from tests.ogc_server.world import POINTS, World, make_settings, open_world, points
 from tests.servers import until
 
@@ -47,8 +48,8 @@ def test_a_new_version_gets_its_files_by_itself(world: World) -> None:
     app = App(world.settings.config_dir, world.settings.data_dir)
     root = world.settings.data_dir / "downloads" / "gudang"
     with builders_beside(app):
-        until((root / "v1-r1" / "gudang-v1.gpkg").is_file, "files of the first", seconds=WAIT)
+        until((root / f"v1-r{REVISION}" / "gudang-v1.gpkg").is_file, "files of the first", seconds=WAIT)
         world.publish("gudang", POINTS, points(7), title="Gudang")
-        until((root / "v2-r1" / "gudang-v2.gpkg").is_file, "files of the second", seconds=WAIT)
+        until((root / f"v2-r{REVISION}" / "gudang-v2.gpkg").is_file, "files of the second", seconds=WAIT)
     assert not [thread for thread in threading.enumerate() if thread.name == "build"]
     app.close()

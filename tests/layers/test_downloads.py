@@ -35,7 +35,7 @@ from layers.downloads.build import Builder
 from layers.downloads.extract import WHOLE, Extract, read_extract, where
 from layers.downloads.formats import FORMATS, fitting
 from layers.downloads.kit import KitLayer, KitStyle, write_kit
-from layers.downloads.shelf import Shelf, file_name
+from layers.downloads.shelf import REVISION, Shelf, file_name
 from layers.downloads.write import Piece, dbf_names, write
 from tests.ogc_server.world import World, desa, make_settings, open_world, points
 
@@ -222,7 +222,8 @@ def test_a_zipped_csv_has_its_licence_and_metadata_beside_it(
     world: World, layer: str, tmp_path: Path
 ) -> None:
     with zipfile.ZipFile(written(world, layer, "csvw", tmp_path)) as archive:
-        names = {f"{layer}.csv", f"{layer}.csv-metadata.json", f"{layer}.xml", f"{layer}.txt"}
+        names = {f"{layer}{end}" for end in (".csv", ".csv-metadata.json", ".csvt", ".xml", ".txt")}
+        names |= {"batas.prj"} if layer == "batas" else set()
         assert set(archive.namelist()) == names
         archive.extractall(tmp_path)
     assert (tmp_path / f"{layer}.csv").read_bytes() == written(world, layer, "csv", tmp_path).read_bytes()
@@ -239,6 +240,19 @@ def test_a_zipped_csv_has_its_licence_and_metadata_beside_it(
     assert {type(row["kota"]) for row in rows} == {bool}
     assert rows[1]["waktu"] == datetime(2025, 1, 1, 12, tzinfo=UTC)
     assert rows[0]["waktu"] is None
+
+
+def test_gdal_reads_the_types_of_a_zipped_csv(world: World, tmp_path: Path) -> None:
+    path = written(world, "batas", "csvw", tmp_path)
+    meta, table = pyogrio.raw.read_arrow(f"/vsizip/{path}/batas.csv")
+    kinds = {one.name: str(one.type).partition("[")[0] for one in table.schema}
+    assert kinds["kode"] == "string"
+    assert (kinds["id_2"], kinds["luas"], kinds["kota"], kinds["hari"], kinds["waktu"]) == (
+        "int64", "double", "bool", "date32", "timestamp",
+    )  # fmt: skip
+    assert "WGS" in meta["crs"]
+    assert meta["geometry_type"] == "Unknown"
+    assert table.column("kode").to_pylist()[0].startswith("32.03")
 
 
 def test_tables_are_written_where_they_can_be(world: World, tmp_path: Path) -> None:
@@ -334,7 +348,7 @@ def test_the_builder_makes_each_file_once_and_drops_what_is_old(world: World, tm
     for count in (5, 6):
         world.publish("gudang", schema, points(count), title="Gudang")
     builder.build(["gudang"])
-    assert sorted(path.name for path in (tmp_path / "gudang").iterdir()) == ["v3-r1"]
+    assert sorted(path.name for path in (tmp_path / "gudang").iterdir()) == [f"v3-r{REVISION}"]
 
 
 def test_a_failing_write_leaves_nothing(

@@ -6,6 +6,7 @@ import hashlib
 import json
 import sqlite3
 import subprocess
+import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
@@ -122,10 +123,27 @@ def test_gdal_reads_a_part_over_http_without_the_rest(web: httpx.Client) -> None
     """FlatGeobuf's index lets GDAL fetch one place by ranges."""
     address = f"/vsicurl/{web.base_url}/collections/batas/downloads/batas.fgb"
     script = f"import pyogrio;print(pyogrio.read_info({address!r})['features'])"
-    import sys
-
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "360", done.stderr
+
+
+def test_gdal_knows_the_types_of_a_csv_over_http(web: httpx.Client) -> None:
+    """The codes stay text, with their zeros; GDAL finds types and CRS beside the CSV by itself."""
+    address = f"CSV:/vsicurl/{web.base_url}/collections/gudang/downloads/gudang.csv"
+    script = (
+        f"import pyogrio;found=pyogrio.read_info({address!r});"
+        "print(*found['fields'],*found['dtypes'],found['crs'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.split()[:8] == [
+        "id", "nama", "stok", "geometry_wkt", "object", "object", "int64", "object",
+    ], done.stderr  # fmt: skip
+    assert "WGS 84" in done.stdout
+    assert web.get("/collections/idm/downloads/idm.prj").status_code == 404  # a table has no CRS
+    assert web.get("/collections/idm/downloads/idm.csvt").text == '"String","Real","String","Date"\n'
+    assert web.get("/collections/gudang/downloads/batas.csvt").status_code == 404
 
 
 def test_a_region_and_a_box_are_cut_out(web: httpx.Client, tmp_path: Path) -> None:
