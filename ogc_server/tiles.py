@@ -122,6 +122,8 @@ def archive(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     dataset, info, _ = _layer(service, snapshot, ask, planned=False)
     found = service.tiles().archive(info.layer_id, info.version, "WebMercatorQuad")
     if found is None:
+        if service.tiles().state(dataset, info).state == "on-request":
+            raise missing("archive", dataset.id)
         raise NotReadyError(where=dataset.id)
     try:
         return file_answer(
