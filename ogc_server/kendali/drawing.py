@@ -18,6 +18,8 @@ MMI = {
 """Colour by degree of MMI, from weak to destructive."""
 SEVERITY = {"Minor": "#7bd67b", "Moderate": "#f5e04e", "Severe": "#ff7a1f", "Extreme": "#e8301c"}
 AREA = "#ffb52e"
+MOST_LINES = 300
+"""Shipments drawn, the largest: thousands of lines would hide the map."""
 _DIGITS = 5
 
 
@@ -38,13 +40,13 @@ def legend(rows: list[Row]) -> list[tuple[str, str]]:
 
 
 def geojson(picture: Picture) -> dict[str, Any]:
-    """Return desa, facilities, lines of the plan and the epicentre as one feature collection each."""
+    """Return desa, facilities, largest shipments and epicentre or area as one feature collection each."""
     near = picture.near()
     targets = picture.targets()
     lines = [
         _feature("LineString", [[row["gudang_lon"], row["gudang_lat"]], list(targets[str(row["kode"])])],
                  {"item": row["item"], "jumlah": row["jumlah"]})
-        for row in picture.shipments()
+        for row in sorted(picture.shipments(), key=lambda row: -row["jumlah"])[:MOST_LINES]
         if str(row["kode"]) in targets and row["gudang_lon"] is not None
     ]  # fmt: skip
     points = [

@@ -29,7 +29,7 @@ def feeds(service: Service, snapshot: Snapshot, lang: str) -> list[dict[str, Any
     """Return the sources of all collections that the page works on, those of events first.
 
     `keadaan`: `baik`, `terlambat` (against its schedule), `gagal`, `belum` (never harvested), `tetap`
-    (published without a source that is set up here: it has an age and no schedule).
+    (not harvested by a schedule: it has an age, and nobody can say whether it is late).
     """
     known = _sources(service.settings.config_dir)
     used: dict[str, dict[str, str]] = {}
@@ -85,21 +85,21 @@ def _state(
     if ended is not None and ended.state not in GOOD:
         return "gagal", title_of(ended.code, lang) if ended.code else ended.state.value
     if source is None or not source.enabled:
-        return ("baik" if last else "tetap"), ""
+        return "tetap", ""
     if last is None:
         return "belum", ""
-    return ("terlambat" if _late(service, source, last) else "baik"), ""
+    if not source.schedule:
+        return "tetap", ""
+    return ("terlambat" if _late(service, source.schedule, last) else "baik"), ""
 
 
-def _late(service: Service, source: SourceConfig, last: datetime) -> bool:
+def _late(service: Service, schedule: str, last: datetime) -> bool:
     """Tell whether a harvest is overdue; in quiet hours none is."""
     chosen, now = service.settings.scheduler, service.now()
-    if not source.schedule:
-        return False
     zone = ZoneInfo(chosen.timezone)
     if QuietHours(chosen.quiet_hours, zone).end(now) is not None:
         return False
-    due = next_time(trigger(source.schedule, zone), last)
+    due = next_time(trigger(schedule, zone), last)
     return due is not None and now > due + _GRACE + timedelta(seconds=chosen.jitter_seconds)
 
 

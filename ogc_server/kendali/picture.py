@@ -22,6 +22,7 @@ from catalog.errors import GoneError, NotFoundError
 from catalog.messages import LANGS, text
 from catalog.model import DatasetRecord, VersionInfo
 from layers.contract import FeatureBatch, Geometries
+from ogc_server.errors import ParameterError
 from ogc_server.kendali.room import room_of
 from ogc_server.processes.desk import Bench
 from ogc_server.processes.errors import NotConfiguredError
@@ -35,6 +36,8 @@ from ogc_server.snapshot import Snapshot, missing
 type Row = Mapping[str, Any]
 _USED = re.compile(r"([a-z0-9][a-z0-9._-]*) v(\d+)")
 MOST_SHAPES = 3000
+MOST_DRAWN = 15_000
+"""Desa in an area drawn by hand: more than any province has; a whole country takes minutes."""
 _NEAR = re.compile(r"bantuan_(\d+)_id")
 
 
@@ -264,6 +267,8 @@ def computed(service: Service, snapshot: Snapshot, event: Event, *, drawn: bool 
     Raises NotConfiguredError when a layer is missing, QueryError when the event does not fit.
     """
     bench = Bench(service.desk(), snapshot)
+    if drawn and event.area is not None:
+        _refuse_large(bench, event.area)
     answer, context, names = answer_to(bench, event, rules=rules_of(service.settings), exercise=False)
     with bench.desk.desa(snapshot, "area") as index:
         area = area_layer(index, answer.found, context, names)[1]
@@ -275,6 +280,15 @@ def computed(service: Service, snapshot: Snapshot, event: Event, *, drawn: bool 
         [(info.layer_id, info.version) for info in answer.used.values()], answer.found.fasilitas,
         event.area, {lang: notes(answer.found.catatan, lang) for lang in LANGS},
     )  # fmt: skip
+
+
+def _refuse_large(bench: Bench, area: shapely.Geometry) -> None:
+    """Refuse an area that a screen can not wait for; it would keep all others waiting meanwhile."""
+    with bench.desk.desa(bench.snapshot, "area") as index:
+        shapely.prepare(area)
+        many = int(np.count_nonzero(shapely.contains_xy(area, index.points)))
+    if many > MOST_DRAWN:
+        raise ParameterError("kendali.area.luas", "area", desa=many, most=MOST_DRAWN)
 
 
 def _shapes(batch: FeatureBatch) -> Geometries:

@@ -162,8 +162,8 @@ def _map(picture: Picture, lang: str) -> Flowable:
     for row, shape in zip(picture.rows, picture.shapes, strict=True):
         drawing.add(_polygon(shape, colour(row), at))
     inside = Group()
-    sent = sorted(parts["rencana"]["features"], key=lambda one: -one["properties"]["jumlah"])[:_MOST_ROWS]
-    ways = [shapely.LineString([at(*end) for end in line["geometry"]["coordinates"]]) for line in sent]
+    sent = (line["geometry"]["coordinates"] for line in parts["rencana"]["features"])
+    ways = [shapely.LineString([at(*end) for end in line]) for line in sent]
     for way in shapely.clip_by_rect(np.array(ways, object), 0, 0, width, height) if ways else ():
         for (a, b), (c, d) in pairwise(shapely.get_coordinates(way).tolist()):  # nothing outside of the map
             inside.add(Line(a, b, c, d, strokeColor=colors.HexColor("#0a4d78"), strokeWidth=0.3))

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from catalog.model import RunState
+from ogc_server.kendali import picture
 from ogc_server.kendali.picture import Picture
 from tests.kendali.world import AREA, EVENT, ID, happen, serving, warn
 from tests.response.world import Desk, quake
@@ -157,6 +158,36 @@ def test_an_area_gets_the_same_answer_as_a_warning_of_that_area(client: httpx.Cl
 def test_what_is_no_area_is_refused_with_its_field(client: httpx.Client, area: Any) -> None:
     answer = client.post("/kendali/jawaban", json={"area": area})
     assert (answer.status_code, answer.json()["where"]) == (400, "area")
+
+
+def test_an_outline_that_crosses_itself_encloses_two_areas(client: httpx.Client) -> None:
+    west, middle, east, south, north = 107.05, 107.1, 107.15, -6.9, -6.8
+    bow = [[west, south], [east, north], [east, south], [west, north], [west, south]]
+    halves = [
+        [[west, south], [middle, (south + north) / 2], [west, north], [west, south]],
+        [[middle, (south + north) / 2], [east, north], [east, south], [middle, (south + north) / 2]],
+    ]
+    areas: list[dict[str, Any]] = [
+        {"type": "Polygon", "coordinates": [bow]},
+        {"type": "MultiPolygon", "coordinates": [[half] for half in halves]},
+        {"type": "FeatureCollection", "features": [
+            {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [half]}}
+            for half in (*halves, halves[0])
+        ]},
+    ]  # fmt: skip
+    found = [client.post("/kendali/jawaban", json={"area": one}).json()["desa"] for one in areas]
+    assert len(found[0]) > 10
+    shares = [[(row["kode"], round(row["bagian"], 4)) for row in one] for one in found]
+    assert shares[0] == shares[1] == shares[2]
+
+
+def test_an_area_that_a_screen_can_not_wait_for_is_refused_with_what_to_do(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picture, "MOST_DRAWN", 50)
+    answer = client.post("/kendali/jawaban", json={"area": AREA})
+    assert answer.status_code == 400
+    assert "paling banyak 50. Gambar area yang lebih kecil" in answer.json()["detail"]
 
 
 def test_an_area_with_personal_data_is_refused(client: httpx.Client) -> None:

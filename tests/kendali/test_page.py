@@ -126,6 +126,8 @@ def test_a_new_event_and_its_answer_come_by_themselves_with_banner_and_sound(pag
         page.wait_for_selector(SHOWN)
         expect(page.locator("#spanduk")).to_be_hidden()  # what was there before is no news
         expect(page.locator("#bunyi")).to_have_attribute("aria-pressed", "true")  # remembered
+        page.locator("#bunyi").click()  # "tap for sound" turns it on, not off
+        expect(page.locator("#bunyi")).to_have_text("Bunyi menyala")
         watch.check()
 
 
@@ -254,9 +256,14 @@ def test_an_area_is_drawn_by_clicks_keys_or_text(page: Page, address: str) -> No
     expect(page.locator("#lembar-gambar")).to_be_hidden()
 
     page.get_by_role("button", name="Gambar area").click()
-    page.locator("#teks-area").fill("107.05 -6.9\n107,2 -6.9")
-    page.get_by_role("button", name="Hitung").click()
-    expect(page.locator("#jumlah-titik")).to_contain_text("tidak terbaca")
+    for wrong, said in {
+        "107.05 -6.9\n107.2 selatan": "tidak terbaca: 107.2 selatan",
+        "-6.9 107.05\n-6.9 107.2\n-6.7 107.2": "Tulis bujur dulu",
+        "107,05 -6,9\n107,2 -6,9": "sedikitnya tiga titik",
+    }.items():
+        page.locator("#teks-area").fill(wrong)
+        page.get_by_role("button", name="Hitung").click()
+        expect(page.locator("#jumlah-titik")).to_contain_text(said)
     page.locator("#teks-area").fill("107.05, -6.9\n107.2 -6.9\n107.2;-6.75\n107.05 -6.75")
     page.get_by_role("button", name="Hitung").click()
     expect(page.locator("#ringkasan dd").first).to_have_text("94")
@@ -268,7 +275,23 @@ def test_an_area_is_drawn_by_clicks_keys_or_text(page: Page, address: str) -> No
     with page.expect_download() as taken:
         page.get_by_role("button", name="PDF").click()
     assert "Area yang digambar" in pypdf.PdfReader(taken.value.path()).pages[0].extract_text()
+
+    page.get_by_role("button", name="Gambar area").click()
+    page.locator("#teks-area").fill("107.0 -7.0\n107.2 -6.8\n107.2 -7.0\n107.0 -6.8")
+    expect(page.locator("#jumlah-titik")).to_contain_text("saling memotong")
+    page.get_by_role("button", name="Hitung").click()
+    expect(page.locator("#lembar-gambar")).to_be_hidden()
+    assert 20 < int(page.locator("#ringkasan dd").first.inner_text()) < 150
+    expect(page.get_by_role("button", name="Gambar area")).to_be_focused()
+    page.get_by_role("button", name="Gambar area").click()
+    page.locator("#teks-area").fill("105 -9\n105.2 -9\n105.2 -8.8")  # the sea
+    page.get_by_role("button", name="Hitung").click()
+    expect(page.locator("#kepala")).to_contain_text("Tidak ada desa yang terdampak")
     watch.check()
+    page.get_by_role("button", name="Gambar area").click()
+    page.locator("#teks-area").fill("107 -7\n107.1 -7\n107.2 -7")  # no area: what the server says shows
+    page.get_by_role("button", name="Hitung").click()
+    expect(page.locator("#jumlah-titik")).to_contain_text("harus GeoJSON poligon")
 
 
 def test_an_area_waits_for_boundaries_that_are_being_prepared(page: Page, address: str) -> None:

@@ -15,10 +15,10 @@ const value = (one) => (one === null || one === undefined ? "–" : typeof one =
 // Columns: [key, title, value of a row, is a number]
 const COLUMNS = {
   desa: (answer) => [
-    ["nama", t("kolom.nama"), (row) => row.nama], ["di", t("kolom.di"), (row) => `${row.kecamatan}, ${row.kabkota}`],
+    ["nama", t("kolom.nama"), (row) => row.nama], ["di", t("kolom.di"), (row) => [row.kecamatan, row.kabkota?.replace(/^Kabupaten /, "Kab. ")].filter(Boolean).join(", ")],
     answer.jenis === "gempa" ? ["mmi", t("kolom.mmi"), (row) => row.mmi, true] : ["bagian", t("kolom.bagian"), (row) => Math.round(row.bagian * 1000) / 10, true],
     ...Object.keys(answer.ringkasan.perkiraan).map((what) => [`kira-${what}`, t("ringkas.kira", { nama: named(what) }), (row) => row.perkiraan[what], true]),
-    ["terdekat", t("kolom.gudang"), (row) => row.terdekat.nama], ["jarak", t("kolom.jarak"), (row) => (row.terdekat.jarak_m === null || row.terdekat.jarak_m === undefined ? null : Math.round(row.terdekat.jarak_m / 100) / 10), true],
+    ["terdekat", t("kolom.terdekat"), (row) => row.terdekat.nama], ["jarak", t("kolom.jarak"), (row) => (row.terdekat.jarak_m === null || row.terdekat.jarak_m === undefined ? null : Math.round(row.terdekat.jarak_m / 100) / 10), true],
   ],
   fasilitas: (answer) => {
     const items = [...new Set(answer.fasilitas.flatMap((row) => Object.entries(row.stok ?? {}).filter(([, amount]) => amount).map(([item]) => item)))].slice(0, 8);
@@ -76,6 +76,7 @@ export const drawAnswer = (answer, seconds = null) => {
   head.replaceChildren(
     element("h2", {}, answer.judul),
     element("p", {}, ...marks, answer.id ? null : element("span", { class: "tanda biru" }, t("tanda.belum_terbit")), element("small", {}, when)),
+    ...(answer.ringkasan.desa ? [] : [element("p", { class: "catatan" }, t("kosong.desa"))]),
     ...answer.catatan.map((note) => element("p", { class: "catatan" }, note)));
   const said = answer.ringkasan;
   summary.replaceChildren(

@@ -4,6 +4,7 @@ import { element, number, t } from "../viewer/setup.js";
 import { full } from "./clock.js";
 
 export const fill = (list, items, make, empty) => {
+  list.removeAttribute("aria-busy");
   const old = new Map([...list.children].map((row) => [row.dataset.id, row]));
   const rows = items.map((item) => {
     const stamp = JSON.stringify(item, (key, value) => (key === "geometry" ? undefined : value));

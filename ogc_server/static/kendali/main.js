@@ -1,8 +1,8 @@
 // Pusat kendali: puts the parts together.
-import { address, element, lang, say, t } from "../viewer/setup.js";
+import { address, element, lang, t } from "../viewer/setup.js";
 import { age, serverNow, tick } from "./clock.js";
 import { Link } from "./link.js";
-import { play, startSound } from "./sound.js";
+import { held, play, startSound } from "./sound.js";
 import { announce } from "./banner.js";
 import { News } from "./news.js";
 import { answerRow, feedRow, fill, quakeRow, warningRow } from "./lists.js";
@@ -20,6 +20,9 @@ let ready = false;
 let current = null; // {name, area, key}: what the panel shows
 let asking = null; // the one request under way
 let follow = true; // until a person chooses, the newest answer is shown
+
+// What is under way or went wrong stays to be read until something else happens.
+const say = (text) => { document.getElementById("viewer-status").textContent = text; };
 
 const mark = () => {
   for (const button of document.querySelectorAll("#kejadian button[data-key]")) {
@@ -42,7 +45,8 @@ const request = async (path, options) => {
   asking?.abort();
   const mine = new AbortController();
   asking = mine;
-  const limit = setTimeout(() => mine.abort(new Error("60 s")), 60_000);
+  const limit = setTimeout(() => mine.abort(new Error(t("lama"))), 60_000);
+  const slow = setTimeout(() => say(t("memuat")), 500);
   panel.setAttribute("aria-busy", "true");
   try {
     const answer = await patient(path, { ...options, signal: mine.signal });
@@ -51,6 +55,7 @@ const request = async (path, options) => {
     return body;
   } finally {
     clearTimeout(limit);
+    clearTimeout(slow);
     if (asking === mine) { asking = null; panel.setAttribute("aria-busy", "false"); }
   }
 };
@@ -81,24 +86,29 @@ const open = async (one, { chosen = true, tries = 3 } = {}) => {
   } catch (error) {
     if (current !== mine || error.name === "AbortError") return;
     if (tries > 1) setTimeout(() => { if (current === mine) open(one, { chosen, tries: tries - 1 }); }, 1500);
-    else failed(error);
+    else { take(null); failed(error); }
   }
 };
 
 const compute = async (area) => {
   follow = false;
+  const before = current;
   const mine = { name: null, area, key: "area" };
   current = mine;
   mark();
-  say(t("memuat"));
   const started = performance.now();
   try {
     const answer = await request(address("/kendali/jawaban", { lang }), { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ area }) });
-    if (current !== mine) return true;
+    if (current !== mine) return;
     take(answer, (performance.now() - started) / 1000);
     say("");
-    return true;
-  } catch (error) { failed(error); return false; }
+  } catch (error) {
+    if (current !== mine) return; // something else was chosen meanwhile
+    current = before;
+    mark();
+    say("");
+    throw new Error(t("gagal", { alasan: error.message }));
+  }
 };
 
 const draw = (next) => {
@@ -109,7 +119,7 @@ const draw = (next) => {
   fill(document.getElementById("daftar-umpan"), state.umpan, feedRow, t("kosong.daftar"));
   if (ready) showEvents(map, state);
   const fresh = news.of(state);
-  for (const one of fresh) announce(one.text, one.level, () => open(one.open));
+  for (const one of fresh) announce(one.text, one.level, () => open(one.open), held() ? t("bunyi.terlewat") : "");
   if (fresh.length) play(fresh.some((one) => one.level === "berat") ? "alarm" : "chime");
   const newest = state.jawaban[0];
   const same = state.jawaban.find((one) => one.id === current?.name);
@@ -129,6 +139,7 @@ setInterval(() => {
   const cut = state && !state.katalog.terhubung;
   const old = link.lostAt !== null && link.receivedAt !== null;
   stale.hidden = !cut && !old;
+  document.getElementById("umpan").toggleAttribute("data-lama", old); // whether a feed is on time is not known now
   const text = old ? t("sambung.usang", { umur: age(new Date(link.receivedAt).toISOString()) }) : cut ? t("katalog.putus") : "";
   if (stale.textContent !== text) stale.textContent = text;
 }, 1000);

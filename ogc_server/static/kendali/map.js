@@ -1,5 +1,5 @@
 // The map: our own boundaries in the dark, and six sources that stay and only change what they hold.
-import { config, t } from "../viewer/setup.js";
+import { config, number, t } from "../viewer/setup.js";
 import { baseStyle } from "../viewer/basemap.js";
 
 const NOTHING = { type: "FeatureCollection", features: [] };
@@ -25,8 +25,8 @@ const darkStyle = () => {
     { id: "gambar:isi", type: "fill", source: "gambar", filter: areas, paint: { "fill-color": "#4fc3f7", "fill-opacity": 0.12 } },
     { id: "gambar:garis", type: "line", source: "gambar", paint: { "line-color": "#4fc3f7", "line-width": 2, "line-dasharray": [2, 1] } },
     { id: "gambar:titik", type: "circle", source: "gambar", filter: points, paint: { "circle-color": "#4fc3f7", "circle-radius": 5 } },
-    { id: "rencana:tepi", type: "line", source: "rencana", paint: { "line-color": "#04121c", "line-width": 3.5, "line-opacity": 0.55 } },
-    { id: "rencana", type: "line", source: "rencana", paint: { "line-color": "#4fc3f7", "line-width": 1.6, "line-opacity": 0.95 } },
+    { id: "rencana:tepi", type: "line", source: "rencana", paint: { "line-color": "#04121c", "line-width": 2.4, "line-opacity": 0.35 } },
+    { id: "rencana", type: "line", source: "rencana", paint: { "line-color": "#4fc3f7", "line-width": 1, "line-opacity": 0.8 } },
     { id: "fasilitas", type: "circle", source: "fasilitas", paint: { "circle-color": ["case", ["get", "ada"], "#43d17c", "#8a94a0"], "circle-radius": 6, "circle-stroke-color": "#04121c", "circle-stroke-width": 1.5 } },
     { id: "gempa", type: "circle", source: "gempa", paint: { "circle-color": "#ff5a4f", "circle-opacity": 0.35, "circle-stroke-color": "#ff8a80", "circle-stroke-width": 1.2, "circle-radius": ["interpolate", ["exponential", 1.6], ["get", "magnitudo"], 3, 3, 6, 11, 9, 40] } },
     { id: "pusat:garis", type: "line", source: "pusat", filter: areas, paint: { "line-color": "#4fc3f7", "line-width": 2.5 } },
@@ -64,10 +64,15 @@ export const showAnswer = (map, answer) => {
   if (!box.isEmpty()) map.fitBounds(box, { padding: 40, maxZoom: 12, duration: calm ? 0 : 800 });
 };
 
+const plan = (answer) => {
+  const [n, semua] = [answer.peta.rencana.features.length, answer.kiriman_total];
+  return n < semua ? t("legenda.rencana_terbesar", { n: number(n, 0), semua: number(semua, 0) }) : t("legenda.rencana");
+};
+
 export const legend = (holder, element, answer) => {
   const line = (kind, colour, text) => element("li", {}, element("i", { class: kind, style: `--warna:${colour}` }), text);
   holder.replaceChildren(...(answer ? [
     ...answer.legenda.map(([label, colour]) => line("kotak", colour, label || t("tab.desa"))),
-    line("bulat", "#43d17c", t("legenda.gudang")), line("bulat", "#8a94a0", t("legenda.tanpa")), line("garis", "#4fc3f7", t("legenda.rencana")),
+    line("bulat", "#43d17c", t("legenda.gudang")), line("bulat", "#8a94a0", t("legenda.tanpa")), line("garis", "#4fc3f7", plan(answer)),
   ] : []));
 };

@@ -10,6 +10,7 @@ const button = document.getElementById("bunyi");
 const show = () => {
   const sounding = wanted && context?.state === "running";
   button.setAttribute("aria-pressed", String(wanted));
+  button.classList.toggle("tertahan", wanted && !sounding);
   button.textContent = t(!wanted ? "bunyi.mati" : sounding ? "bunyi.hidup" : "bunyi.ketuk");
 };
 const wake = async () => {
@@ -32,6 +33,9 @@ const note = (at, pitch, length, loud) => {
   tone.onended = () => { tone.disconnect(); volume.disconnect(); };
 };
 
+// Sound is wanted, and the browser does not let it out.
+export const held = () => wanted && context?.state !== "running";
+
 // `alarm` for what hits people, `chime` for the rest.
 export const play = (kind) => {
   if (!wanted || context?.state !== "running") return false;
@@ -49,9 +53,9 @@ export const startSound = () => {
     try { localStorage.setItem(KEY, wanted ? "hidup" : "mati"); } catch { /* not remembered */ }
     if (wanted) { await wake(); play("chime"); } else { await context?.suspend(); show(); }
   });
-  // remembered from before: the first gesture anywhere lets it out
-  const first = () => { if (wanted && !context) wake(); };
-  addEventListener("pointerdown", first, { once: true });
-  addEventListener("keydown", first, { once: true });
+  // remembered from before: a gesture anywhere lets it out; one on the button is for the button to take
+  const gesture = (event) => { if (held() && event.target !== button) wake(); };
+  addEventListener("pointerdown", gesture);
+  addEventListener("keydown", gesture);
   show();
 };
