@@ -30,7 +30,7 @@ from ogc_server.styles import qgis_styles
 CONNECTIONS = "qgis-satudata.xml"
 GPKG = "application/geopackage+sqlite3"
 TABLE = COMMON
-_REVISION = 2
+_REVISION = 3
 """Raised when a kit of the same layers is written differently."""
 _KIT = re.compile(r"paket-lapangan-([0-9.]{4,5})\.gpkg", re.ASCII)
 

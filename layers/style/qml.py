@@ -180,3 +180,5 @@ def _labels(root: etree._Element, column: str, family: Family) -> None:
         bufferColor="255,255,255,255",
     )
     etree.SubElement(settings, "placement", _PLACEMENT.get(family, {}))
+    if family == "polygon":  # names of points may stand on areas
+        etree.SubElement(settings, "rendering", obstacle="0")
