@@ -3,8 +3,9 @@
 A real Chromium (WebGL in software) opens `/peta` of a running server with an empty cache, on a line as
 Lighthouse's "slow 4G" has it, on a phone and on a desk. Two moments count: the *first picture* of the
 basemap on screen (the page's own mark, or the browser's first contentful paint if that is later), and the
-*whole map*, when MapLibre has drawn all tiles of the basemap. Each page must end with the picture gone and
-the map there, else the run fails. Medians of the runs; the first, which warms the server, is left out.
+*whole map*, when MapLibre has drawn all of the basemap. Each page must end with the picture gone and the map
+there, else the run fails. Medians of the runs; the first, which warms the server, is left out. What does not
+depend on how busy the machine is: requests and bytes that the whole map had to wait for.
 """
 
 from __future__ import annotations
@@ -35,16 +36,24 @@ LINES = (
     Line("slow 4G as DevTools applies it: 562 ms a request, 1.4 Mbit/s", 562.5, 1_474.56, 675),
 )
 SCREENS = {"phone": (390, 800), "desk": (1366, 768)}
+_WAITED = """(() => {
+    const end = performance.getEntriesByName("map-complete")[0].startTime;
+    const had = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+        .filter((e) => e.responseEnd && e.responseEnd <= end && e.name.startsWith("http"));
+    return [had.length, had.reduce((sum, e) => sum + e.transferSize, 0)];
+})()"""
 _MARKS = """Object.fromEntries(performance.getEntries().filter((e) => ["mark", "paint"].includes(e.entryType))
     .map((e) => [e.name, e.startTime]))"""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One page: milliseconds to the first picture and to the whole map, bytes until then."""
+    """One page: milliseconds to the first picture and to the whole map; what had come until then; all bytes."""
 
     picture: float
     whole: float
+    requests: int
+    waited: float
     size: float
 
 
@@ -72,10 +81,10 @@ def opened(browser: Browser, url: str, line: Line, size: tuple[int, int], slowdo
     if page.locator("#first").count():
         raise SystemExit("the first picture still lies over the map")
     marks = page.evaluate(_MARKS)
+    requests, waited = page.evaluate(_WAITED)
     context.close()
-    return Seen(
-        max(marks["map-first-paint"], marks["first-contentful-paint"]), marks["map-complete"], sum(received)
-    )
+    picture = max(marks["map-first-paint"], marks["first-contentful-paint"])
+    return Seen(picture, marks["map-complete"], requests, waited, sum(received))
 
 
 def main() -> None:
@@ -87,7 +96,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--cpu", type=float, default=1, help="make the page's processor so many times slower")
     arguments = parser.parse_args()
-    print("| line | screen | first picture | whole map | kB | load |\n| --- | --- | --- | --- | --- | --- |")
+    print("| line | screen | first picture | whole map | requests, kB until then | kB in all | load |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
     with chromium() as browser:
         for line in LINES:
             for screen, size in SCREENS.items():
@@ -95,11 +105,13 @@ def main() -> None:
                 seen = [opened(browser, url, line, size, arguments.cpu) for _ in range(arguments.runs + 1)][
                     1:
                 ]
-                picture, whole, sent = (
-                    [getattr(one, name) for one in seen] for name in ("picture", "whole", "size")
+                picture, whole, requests, waited, sent = (
+                    [getattr(one, name) for one in seen]
+                    for name in ("picture", "whole", "requests", "waited", "size")
                 )
                 print(
                     f"| {line.name} | {screen} | {show(picture)} | {show(whole)} "
+                    f"| {statistics.median(requests):.0f}, {statistics.median(waited) / 1000:.0f} "
                     f"| {statistics.median(sent) / 1000:.0f} | {os.getloadavg()[0]:.1f} |",
                     flush=True,
                 )

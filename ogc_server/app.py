@@ -14,6 +14,7 @@ import uuid
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -28,7 +29,7 @@ from catalog.settings import Settings
 from catalog.store import Catalog
 from layers.contract import LayerStore
 from layers.open import open_store
-from ogc_server import routes
+from ogc_server import routes, viewer
 from ogc_server.answer import Answer, NotModifiedError
 from ogc_server.ask import Ask, base_address, segment, split_path
 from ogc_server.assets import Assets
@@ -206,7 +207,8 @@ def create_app(
         watcher = asyncio.create_task(hub.run())
         runner = Runner(settings, book, clock)
         runner.start()
-        warmer = Warmer(settings, live, dispatcher.service.desk())
+        first = partial(viewer.first_picture, dispatcher.service)
+        warmer = Warmer(settings, live, dispatcher.service.desk(), first)
         warmer.start()
         rasters = RasterWatch(dispatcher.service, dispatcher.pool, THREADS)
         rasters.start()

@@ -13,7 +13,7 @@ from collections import OrderedDict
 import brotli  # type: ignore[import-untyped]
 
 MIN_BYTES = 860
-_COMPRESSIBLE = ("json", "text/", "javascript", "xml", "svg")
+_COMPRESSIBLE = ("json", "text/", "javascript", "xml", "svg", "x-protobuf")
 
 
 def compressible(media: str) -> bool:

@@ -24,7 +24,7 @@ from ogc_server.raster_memory import TileMemory
 from ogc_server.readers import Readers
 from ogc_server.snapshot import Snapshot
 from ogc_server.tiles_desk import TileDesk
-from ogc_server.viewer_picture import Pictures
+from ogc_server.viewer_shelf import Pictures
 
 HTML_MEDIA = f"{HTML}; charset=utf-8"
 _APIS = 8
@@ -70,9 +70,9 @@ class Service:
         return self.tile_desk
 
     def pictures(self) -> Pictures:
-        """Return the first pictures of the map that this process has made."""
+        """Return the first pictures of the map."""
         if self.first_pictures is None:  # two made at once do no harm, one is dropped
-            self.first_pictures = Pictures(self.tiles())
+            self.first_pictures = Pictures(self.tiles(), self.settings.data_dir / "viewer")
         return self.first_pictures
 
     def api(self, ask: Ask, snapshot: Snapshot) -> GeoApi:

@@ -22,6 +22,7 @@ from ogc_server.negotiation import HTML_OFFER, JSON_OFFER
 from ogc_server.parameters import COMMON
 from ogc_server.service import Service, document
 from ogc_server.snapshot import Snapshot
+from ogc_server.viewer_picture import Picture
 
 OFFERS = (HTML_OFFER, JSON_OFFER)
 TABLE = COMMON
@@ -32,9 +33,7 @@ _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(?::\d+)?")
 def viewer(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     """Answer `/peta`; as JSON, what the page is made of and the layers."""
     chosen = service.settings.viewer
-    visible = frozenset(snapshot.visible())
-    wanted = chosen.basemap or [service.settings.processes.boundaries]
-    basemap = [one for one in snapshot.datasets(one for one in wanted if one in visible) if _drawable(one)]
+    basemap = _basemap(service, snapshot)
     doc: dict[str, Any] = {
         "base": ask.base,
         "basemap": [one.id for one in basemap],
@@ -46,12 +45,11 @@ def viewer(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     if ask.chosen.name != "html":
         layers = [_layer(ask, one) for one in snapshot.datasets(snapshot.visible())]
         return document(ask, {**doc, "layers": layers, "links": document_links(ask, OFFERS)}, "")
-    shown = [(one, one.version) for one in basemap if one.version is not None]
     script = _inline("viewer/first.js")
     context = {
         "words": words("viewer.", ask.lang),
         "first": {"bounds": doc["bounds"], "tiles": list(doc["tiles"].values())},
-        "picture": service.pictures().of(shown, doc["bounds"]),
+        "picture": first_picture(service, snapshot),
         "styles": _inline("satudata.css", "viewer/viewer.css"),
         "script": script,
     }
@@ -60,6 +58,20 @@ def viewer(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     answer.headers["Content-Security-Policy"] = page_policy(origin.group(0) if origin else "", script)
     answer.effort = _EFFORT
     return answer
+
+
+def first_picture(service: Service, snapshot: Snapshot) -> Picture | None:
+    """Return the basemap's first picture; while there is none, it is made in the background."""
+    basemap = _basemap(service, snapshot)
+    shown = [(one, one.version) for one in basemap if one.version is not None]
+    return service.pictures().of(shown, _bounds(basemap))
+
+
+def _basemap(service: Service, snapshot: Snapshot) -> list[Dataset]:
+    """Return the layers that are drawn below all others."""
+    visible = frozenset(snapshot.visible())
+    wanted = service.settings.viewer.basemap or [service.settings.processes.boundaries]
+    return [one for one in snapshot.datasets(one for one in wanted if one in visible) if _drawable(one)]
 
 
 _EFFORT = 7

@@ -1,51 +1,45 @@
 """The first picture of the map, in the page itself: the basemap's areas as paths, drawn at once.
 
-MapLibre is 200 kB and draws after about two seconds on a slow line; until then people see the same
-boundaries, in the same projection and place, as an SVG of some kilobytes. It is made of the very tiles that
-the map will draw, of a zoom at which the whole basemap is two to four thousand units wide, simplified so
-that no border is off by more than about a pixel at that size. The page's script gives it the map's view,
-and takes it away where the view is too deep for it.
-
-It depends on the layers' versions alone, never on what is asked, and is made in the background: the first
-page after a new version comes without.
+MapLibre is 200 kB and draws after almost two seconds on a slow line; until then people see the same
+boundaries, in the same projection and place, as an SVG of some kilobytes. MapLibre then draws the same paths
+(static/viewer/basemap.js), so that a first view needs no tile at all; tiles come where the view is too deep
+for the picture. It is made of the very tiles that the map will draw, of a zoom at which the whole basemap
+is eight to sixteen thousand units wide, simplified so that no border is off by more than about half a pixel
+of a desk's screen. It depends on the layers' versions alone, never on what is asked (`viewer_shelf`).
 """
 
 from __future__ import annotations
 
 import gzip
-import logging
 import math
 import tempfile
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import brotli  # type: ignore[import-untyped]
 import numpy as np
 import numpy.typing as npt
 import pyogrio
 import shapely
+from mapbox_vector_tile.Mapbox import vector_tile_pb2
 
 from catalog.datasets import Dataset
 from catalog.model import BBox, VersionInfo
 from layers.tiles.grid import EXTENT, GRIDS, HALF
 from layers.tiles.plan import FID
-from layers.tiles.request import TileBusyError
 from ogc_server.tiles_desk import TileDesk
 
-LOGGER = logging.getLogger(__name__)
 BUDGET = 18_000
 """Bytes of a picture in brotli: 90 ms of a slow line."""
-_WIDE = 2_048
+_WIDE = 8_192
 _MOST_AREAS = 3_000
 """More areas than this have no inner borders in the picture: they would be closer than its pixels."""
 _FINENESS = (2_048, 1_024, 724, 512)
 """Shares of the picture's width that a border may be off, from the best that is tried."""
+_PLACES = 1.4
+"""Units that a border may be off in a picture, or up to twice as many: corners are whole units."""
 _DEEPEST = 12
-_KEPT = 4
 _GRID = GRIDS["WebMercatorQuad"]
 _GRATICULE = ((90, 145), (-15, 10))
 
@@ -90,21 +84,21 @@ def _world(lon: float, lat: float) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Paths (SVG, in `frame`'s units) of a basemap: `land` with its outline, `borders`, whole degrees.
+    """Paths (SVG, in units of a frame) of a basemap: `land` with its outline, `borders`, whole degrees.
 
-    `off` is how many units a border may be off.
+    In `land` a space stands between polygons; a polygon's first ring is its outer one. `at` says where the
+    picture belongs: zoom, column and row of its corner, how many units a border may be off.
     """
 
-    frame: Frame
-    off: float
+    at: str
     land: str
     borders: str
     degrees: str
 
     @property
-    def at(self) -> str:
-        """Say to the page's script where the picture belongs: zoom, first column, first row, off."""
-        return f"{self.frame.zoom} {self.frame.columns[0]} {self.frame.rows[0]} {self.off:.2f}"
+    def off(self) -> float:
+        """How many units a border may be off."""
+        return float(self.at.split(" ")[3])
 
 
 def draw(areas: Areas, frame: Frame) -> Picture | None:
@@ -125,7 +119,9 @@ def draw(areas: Areas, frame: Frame) -> Picture | None:
 
 def _drawn(areas: Areas, frame: Frame, off: float, *, inner: bool) -> Picture:
     """Neighbours are simplified together, so that no gap opens between them."""
-    simple = shapely.transform(shapely.coverage_simplify(areas, off), np.rint)
+    halved = min(max(math.floor(math.log2(off / _PLACES)), 0), frame.zoom)
+    unit = 2**halved  # finer places than a border's own exactness would only be bytes
+    simple = shapely.transform(shapely.coverage_simplify(areas, off), lambda places: np.rint(places / unit))
     simple = _areal(shapely.make_valid(simple))
     land = shapely.union_all(simple)
     parts = shapely.get_parts(_areal(np.array([land])))
@@ -134,15 +130,20 @@ def _drawn(areas: Areas, frame: Frame, off: float, *, inner: bool) -> Picture:
         borders = shapely.line_merge(
             shapely.difference(shapely.union_all(shapely.boundary(simple)), shapely.boundary(land))
         )
-    rings = [ring for part in parts for ring in (part.exterior, *part.interiors)]
-    rings = [ring for ring in rings if shapely.area(shapely.polygons(ring)) > off * off / 2]
     lines = shapely.get_parts(borders)
+    least = (off / unit) ** 2 / 2
     return Picture(
-        frame, off,
-        "".join(_path(shapely.get_coordinates(ring)[:-1]) + "z" for ring in rings),
+        f"{frame.zoom - halved} {frame.columns[0] / unit:.12g} {frame.rows[0] / unit:.12g} {off / unit:.2f}",
+        " ".join(filter(None, (_polygon(part, least) for part in parts))),
         "".join(_path(shapely.get_coordinates(line)) for line in lines if line.length > 0),
-        _degrees(frame),
-    )  # fmt: skip
+        _degrees(frame, unit),
+    )
+
+
+def _polygon(shape: shapely.Polygon, least: float) -> str:
+    """Return the path of a polygon's rings, its outer one first; what is smaller than `least` is left out."""
+    rings = [ring for ring in (shape.exterior, *shape.interiors) if shapely.Polygon(ring).area > least]
+    return "".join(_path(shapely.get_coordinates(ring)[:-1]) + "z" for ring in rings)
 
 
 def _areal(shapes: Areas) -> Areas:
@@ -166,13 +167,17 @@ def _path(places: npt.NDArray[np.float64]) -> str:
     return f"M{whole[0][0]} {whole[0][1]}l{said}" if said else ""
 
 
-def _degrees(frame: Frame) -> str:
+def _degrees(frame: Frame, unit: int) -> str:
     """Return the lines of whole degrees that the map has below its layers (static/viewer/basemap.js)."""
     (west, east), (south, north) = _GRATICULE
-    left, top = frame.units(west, north)
-    right, bottom = frame.units(east, south)
-    along = "".join(f"M{frame.units(lon, 0)[0]} {top}V{bottom}" for lon in range(west, east + 1))
-    return along + "".join(f"M{left} {frame.units(west, lat)[1]}H{right}" for lat in range(south, north + 1))
+
+    def at(lon: float, lat: float) -> tuple[int, int]:
+        x, y = frame.units(lon, lat)
+        return round(x / unit), round(y / unit)
+
+    (left, top), (right, bottom) = at(west, north), at(east, south)
+    along = "".join(f"M{at(lon, 0)[0]} {top}V{bottom}" for lon in range(west, east + 1))
+    return along + "".join(f"M{left} {at(west, lat)[1]}H{right}" for lat in range(south, north + 1))
 
 
 def read(desk: TileDesk, layers: Sequence[tuple[Dataset, VersionInfo]], frame: Frame) -> Areas:
@@ -191,7 +196,13 @@ def read(desk: TileDesk, layers: Sequence[tuple[Dataset, VersionInfo]], frame: F
 
 
 def _features(tile: bytes, layer: str, shift: tuple[int, int]) -> Iterator[tuple[str, shapely.Geometry]]:
-    """Yield a tile's features by id, cut to the tile; GDAL counts y from below."""
+    """Yield a tile's features by id, in units of a picture; GDAL counts y from below.
+
+    Tiles of overview zooms have fewer units than `EXTENT`.
+    """
+    said = vector_tile_pb2.tile()
+    said.ParseFromString(tile)
+    extent = next((one.extent for one in said.layers if one.name == layer), EXTENT)
     with tempfile.NamedTemporaryFile(suffix=".pbf") as file:
         file.write(tile)
         file.flush()
@@ -200,49 +211,6 @@ def _features(tile: bytes, layer: str, shift: tuple[int, int]) -> Iterator[tuple
         _, _, shapes, (fids,) = pyogrio.raw.read(file.name, layer=layer, columns=[FID])
     placed = shapely.transform(
         shapely.from_wkb(shapes),
-        lambda places: np.column_stack((places[:, 0] + shift[0], EXTENT - places[:, 1] + shift[1])),
+        lambda places: np.column_stack((places[:, 0], extent - places[:, 1])) * (EXTENT / extent) + shift,
     )
     yield from zip(fids.tolist(), shapely.make_valid(placed), strict=True)
-
-
-class Pictures:
-    """The pictures of this process, by basemap; one is made at a time. Safe for threads."""
-
-    def __init__(self, desk: TileDesk) -> None:
-        self._desk = desk
-        self._made: OrderedDict[object, Picture | None] = OrderedDict()
-        self._lock = threading.Lock()
-        self._making = threading.Lock()
-
-    def of(self, layers: Sequence[tuple[Dataset, VersionInfo]], box: BBox) -> Picture | None:
-        """Return the picture if it is made; else have it made for who asks later."""
-        archives = [self._desk.archive(info.layer_id, info.version, _GRID.id) for _, info in layers]
-        key = tuple(
-            (info.layer_id, info.version, info.checksum, archive.tag if archive else "")
-            for (_, info), archive in zip(layers, archives, strict=True)
-        )
-        if not key:
-            return None
-        with self._lock:
-            if key in self._made:
-                self._made.move_to_end(key)
-                return self._made[key]
-            self._made[key] = None  # nobody else begins
-            while len(self._made) > _KEPT:
-                self._made.popitem(last=False)
-        threading.Thread(target=self._make, args=(key, layers, box), name="picture", daemon=True).start()
-        return None
-
-    def _make(self, key: Any, layers: Sequence[tuple[Dataset, VersionInfo]], box: BBox) -> None:
-        try:
-            with self._making:
-                frame = Frame.of(box)
-                made = draw(read(self._desk, layers, frame), frame)
-        except TileBusyError:
-            return  # the archive will have it
-        except Exception as error:
-            LOGGER.error("the map's first picture could not be made: %s", type(error).__name__)
-            return  # tried again when the layer has an archive or another version
-        with self._lock:
-            if key in self._made:
-                self._made[key] = made

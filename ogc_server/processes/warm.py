@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 
 from catalog.errors import SatuDataError
 from catalog.settings import Settings
@@ -32,8 +33,11 @@ _NICE = 10
 class Warmer:
     """Follows the snapshot of a server from a thread."""
 
-    def __init__(self, settings: Settings, live: Live, desk: Desk) -> None:
-        self._settings, self._live, self._desk = settings, live, desk
+    def __init__(
+        self, settings: Settings, live: Live, desk: Desk, first: Callable[[Snapshot], object]
+    ) -> None:
+        """`first` is called with each snapshot before all else: what others want to begin then."""
+        self._settings, self._live, self._desk, self._first = settings, live, desk, first
         self._done: Snapshot | None = None
         self._stopping = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
@@ -55,9 +59,10 @@ class Warmer:
             snapshot = self._live.snapshot
             if snapshot is not self._done:
                 try:
+                    self._first(snapshot)
                     self._warm(snapshot)
                 except Exception as error:
-                    LOGGER.error("what processes need could not be made ready: %s", type(error).__name__)
+                    LOGGER.error("what requests need could not be made ready: %s", type(error).__name__)
                 self._done = snapshot
             self._stopping.wait(_PAUSE)
 

@@ -73,7 +73,7 @@
         const view = centre?.length === 2 && centre.every(Number.isFinite)
           ? { center: centre, zoom: Number(this.getAttribute("zoom") ?? 9) }
           : { bounds: [[box[0], box[1]], [box[2], box[3]]], fitBoundsOptions: { padding: 20 } };
-        this.map = new maplibregl.Map({ container: holder, style: joined(server, parts), renderWorldCopies: false, ...view });
+        this.map = new maplibregl.Map({ container: holder, style: joined(server, parts), renderWorldCopies: false, fadeDuration: 0, ...view });
         this.map.addControl(new maplibregl.NavigationControl());
         this.map.on("click", (event) => this.#tell(event, parts));
         this.map.once("idle", () => { this.dataset.ready = "true"; this.dispatchEvent(new CustomEvent("siap")); });

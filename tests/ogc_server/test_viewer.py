@@ -158,8 +158,65 @@ def test_the_table_shows_what_is_in_view_and_leads_to_it(page: Page, base: str) 
     expect(page.locator("#table-count")).to_contain_text(re.compile(r"1–25 dari 3\d\d"))
     page.get_by_role("button", name="Berikutnya").click()
     expect(page.locator("#table-count")).to_contain_text("26–50")
-    page.locator("#table-body button").first.click()
+    page.locator("#table-body tbody button").first.click()
     until(page, "viewer.map.getZoom() > 10.5")
+    watch.check()
+
+
+def test_the_table_is_sorted_and_what_is_chosen_is_marked_in_it_and_on_the_map(page: Page, base: str) -> None:
+    watch = open_map(page, base, f"{AT}&l=batas:1&p=table")
+    names = page.locator("#table-body tbody tr > td:nth-child(2)")
+    heading = page.get_by_role("button", name="nama")
+    heading.focus()
+    for direction, found in (
+        ("ascending", sorted),
+        ("descending", lambda these: sorted(these, reverse=True)),
+    ):
+        page.keyboard.press("Enter")
+        expect(page.locator("#table-body th[aria-sort]")).to_have_attribute("aria-sort", direction)
+        expect(heading).to_be_focused()  # to be pressed again
+        told = names.all_inner_texts()
+        assert told == found(told)
+        assert len(set(told)) > 5
+    page.locator("#table-body tbody button").nth(3).click()
+    chosen = page.locator("#table-body tbody tr").nth(3).get_attribute("data-id")
+    until(page, "viewer.map.getZoom() > 10.5 && !viewer.map.isMoving()")
+    until(page, "viewer.map.queryRenderedFeatures({layers: ['selected:line']}).length > 0")
+    expect(page.locator("#table-body tr[aria-current]")).to_have_attribute("data-id", str(chosen))
+    # the other way round: what is clicked on the map is marked in the table
+    page.locator("#map canvas").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#info-body article")).to_have_attribute("data-feature", str(chosen))
+    watch.check()
+
+
+def test_the_list_of_layers_can_be_filtered_and_comes_back(page: Page, base: str) -> None:
+    """Once nothing was found, its groups stayed closed."""
+    watch = open_map(page, base)
+    box, found = page.locator("#catalogue-filter"), page.locator("#catalogue label:visible")
+    before = found.count()
+    box.fill("gempa")
+    expect(found).to_have_count(1)
+    box.fill("tidak ada yang begini")
+    expect(found).to_have_count(0)
+    expect(page.locator("#catalogue-none")).to_be_visible()
+    box.fill("")
+    expect(found).to_have_count(before)
+    expect(page.locator("#catalogue-none")).to_be_hidden()
+    watch.check()
+
+
+def test_the_address_keeps_all_that_is_shown_when_it_is_opened_again(page: Page, base: str) -> None:
+    """Time, comparison and panel were lost from it; a time is a day, whatever comes after it."""
+    watch = open_map(page, base, f"{AT}&l=gempa:1,batas:0.5&t=2025-01-02.1&c=batas&p=tools")
+    shown = page.url
+    assert "t=2025-01-02.1&c=batas&p=tools" in shown
+    expect(page.locator("#time-label")).to_contain_text("2 Jan 2025")
+    page.reload()
+    page.wait_for_selector("#map[data-ready]", timeout=60_000)
+    assert page.url == shown
+    expect(page.locator("#panel-tools")).to_be_visible()
+    page.wait_for_selector("#compare-map[data-ready=batas]")
     watch.check()
 
 
@@ -234,7 +291,6 @@ def test_compare_shows_another_layer_on_the_right(page: Page, base: str) -> None
     page.locator("#tab-tools").click()
     page.locator("#compare-layer").select_option("bahaya")
     page.wait_for_selector("#compare-map[data-ready=bahaya]")
-    page.wait_for_timeout(3000)
     high = colour_at(page, 107.3, -6.8)
     assert high[0] > high[2] + 30  # the raster alone
     page.locator("#compare-at").fill("100")
@@ -294,11 +350,20 @@ def test_the_printed_sheet_has_map_scale_legend_and_sources(page: Page, base: st
     sheet = page.locator("#sheet")
     expect(sheet.locator("h1")).to_have_text("Bahaya di Cianjur")
     expect(sheet).to_contain_text("Batas Desa · Badan Informasi Geospasial · CC-BY-4.0 · versi 1")
+    expect(sheet.locator("li", has_text="Batas Desa")).to_have_count(1)
     picture = pixels(sheet.locator("img").screenshot())
     assert len(np.unique(picture.reshape(-1, 3) // 32, axis=0)) > 5
     ratio = float(re.sub(r"[^\d]", "", re.findall(r"1 : ([\d.]+)", sheet.inner_text())[0]))
     assert ratio == pytest.approx(across / 0.18, rel=0.02)
     watch.check()
+
+
+def test_a_printed_sheet_names_whose_boundaries_lie_below(page: Page, base: str) -> None:
+    open_map(page, base, "#map=10/-6.7/107.1&l=bahaya:1&p=tools")
+    page.evaluate("void (window.print = () => { window.printed = true; })")
+    page.get_by_role("button", name="Cetak").click()
+    until(page, "window.printed")
+    expect(page.locator("#sheet li", has_text="Batas Desa · Badan Informasi Geospasial")).to_have_count(1)
 
 
 def test_it_fits_a_phone_and_speaks_english(browser: Browser, base: str) -> None:
@@ -423,6 +488,32 @@ def test_the_first_picture_is_the_map_that_comes_after_it(browser: Browser, base
         assert min(apart, key=lambda shift: apart[shift]) == (0, 0), apart
         watch.check()
         context.close()
+
+
+def test_a_first_view_needs_no_tile_and_a_deeper_one_has_them(page: Page, base: str) -> None:
+    """The first picture is the map's own data while it is exact to a pixel; then tiles, with no gap between."""
+    with httpx.Client(base_url=base, trust_env=False) as client:
+        page_with_picture(client)
+    watch = open_map(page, base, "#l=")
+    assert not [url for url in watch.asked if "/tiles/" in url]
+    land = colour_at(page, 107.13, -6.95)
+    assert np.abs(land - [247, 244, 236]).max() < 6
+    page.evaluate("viewer.map.jumpTo({center: [107.13, -6.95], zoom: 13})")
+    until(page, "viewer.map.getLayoutProperty('overview:fill', 'visibility') === 'none'")
+    assert [url for url in watch.asked if "/tiles/" in url]
+    assert np.abs(colour_at(page, 107.13, -6.95) - [247, 244, 236]).max() < 6
+    assert page.evaluate("viewer.map.queryRenderedFeatures({layers: ['base:batas:fill']}).length") > 0
+    page.evaluate("viewer.map.jumpTo({zoom: 8})")
+    assert page.evaluate("viewer.map.getLayoutProperty('overview:fill', 'visibility')") == "visible"
+    watch.check()
+
+
+def test_a_server_that_starts_again_has_the_picture_in_its_first_page(world: World, base: str) -> None:
+    with httpx.Client(base_url=base, trust_env=False) as client:
+        made = page_with_picture(client).text.partition('id="first"')[2].partition("</svg>")[0]
+    with running(world) as again, httpx.Client(base_url=again, trust_env=False) as client:
+        page = client.get("/peta?f=html").text
+    assert page.partition('id="first"')[2].partition("</svg>")[0] == made != ""
 
 
 def test_a_view_too_deep_for_the_first_picture_comes_without(page: Page, base: str) -> None:

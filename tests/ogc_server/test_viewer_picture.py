@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import brotli  # type: ignore[import-untyped]
+import mapbox_vector_tile
 import numpy as np
+import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
 
-from ogc_server.viewer_picture import BUDGET, Frame, Picture, draw
+from layers.tiles.plan import FID
+from ogc_server.tiles_desk import Tile
+from ogc_server.viewer_picture import BUDGET, Frame, Picture, draw, read
 from tests.ogc_server.world import desa
+
+if TYPE_CHECKING:
+    from catalog.datasets import Dataset
+    from catalog.model import VersionInfo
+    from ogc_server.tiles_desk import TileDesk
 
 
 def shapes(path: str) -> list[np.ndarray]:
     """Return the corners of each line of an SVG path of ours."""
     lines = []
     for part in path.split("M")[1:]:
-        start, _, steps = part.rstrip("z").partition("l")
+        start, _, steps = part.rstrip("z ").partition("l")
         numbers = [int(one) for one in re.findall(r"-?\d+", steps)]
         corners = np.array(
             [[int(one) for one in start.split()], *zip(numbers[::2], numbers[1::2], strict=True)]
@@ -37,16 +49,21 @@ def land(picture: Picture) -> shapely.Geometry:
     return made
 
 
-def in_units(geometries: np.ndarray, frame: Frame) -> np.ndarray:
-    """Return degrees in a picture's units, by PROJ: not by the code under test."""
+def at_of(frame: Frame) -> str:
+    return f"{frame.zoom} {frame.columns[0]} {frame.rows[0]}"
+
+
+def in_units(geometries: np.ndarray, at: str) -> np.ndarray:
+    """Return degrees in the units of a picture or frame, by PROJ: not by the code under test."""
     mercator = Transformer.from_crs("EPSG:4326", "EPSG:3857", always_xy=True)
     world = 2 * np.pi * 6_378_137
-    side = 2**frame.zoom * 4096
+    zoom, column, row = (float(one) for one in at.split(" ")[:3])
+    side = 2**zoom * 4096
 
     def change(degrees: np.ndarray) -> np.ndarray:
         x, y = mercator.transform(degrees[:, 0], degrees[:, 1])
-        across = (x / world + 0.5) * side - frame.columns[0] * 4096
-        return np.column_stack((across, (0.5 - y / world) * side - frame.rows[0] * 4096))
+        across = (x / world + 0.5) * side - column * 4096
+        return np.column_stack((across, (0.5 - y / world) * side - row * 4096))
 
     moved: np.ndarray = shapely.transform(geometries, change)
     return moved
@@ -57,9 +74,9 @@ def test_real_desa_lie_where_they_are_and_neighbours_share_their_border(shared_d
     assert villages.geometries is not None
     west, south, east, north = shapely.total_bounds(villages.geometries)
     frame = Frame.of((west, south, east, north))
-    true = in_units(villages.geometries, frame)
-    picture = draw(true, frame)
+    picture = draw(in_units(villages.geometries, at_of(frame)), frame)
     assert picture is not None
+    true = in_units(villages.geometries, picture.at)
     whole, drawn = shapely.union_all(true), land(picture)
     assert drawn.symmetric_difference(whole).area / whole.area < 0.01
     outlines = shapely.boundary(np.array([drawn, whole]))
@@ -87,8 +104,40 @@ def test_a_frame_holds_its_box(west: float, south: float, wide: float, high: flo
     right, bottom = frame.units(east, south)
     assert 0 <= left <= right <= len(frame.columns) * 4096
     assert 0 <= top <= bottom <= len(frame.rows) * 4096
-    assert len(frame.columns) * len(frame.rows) <= 4
-    assert frame.zoom == 12 or max(right - left, bottom - top) >= 2000
+    assert len(frame.columns) * len(frame.rows) <= 25
+    assert frame.zoom == 12 or max(right - left, bottom - top) >= 8000
+
+
+@pytest.mark.parametrize("extent", [4096, 1024])
+def test_tiles_of_any_number_of_units_lie_where_they_are(extent: int) -> None:
+    """Overview tiles have 1,024 units on a side: read as 4,096 the country shrank into a corner."""
+    frame = Frame(3, range(6, 8), range(4, 5))
+    size = extent // 4
+
+    def tile(dataset: object, info: object, grid: object, zoom: int, row: int, column: int) -> Tile:
+        assert (zoom, row) == (3, 4)
+        left = {6: extent - size, 7: 0}[column]  # one area on both sides of a tile's edge
+        square = shapely.box(left, size, left + size, 2 * size)
+        features = [{"geometry": square, "properties": {FID: "a"}}]
+        options = {"y_coord_down": True, "extents": extent}
+        made = mapbox_vector_tile.encode([{"name": "batas", "features": features}], default_options=options)
+        return Tile(gzip.compress(made), "x")
+
+    desk = cast("TileDesk", SimpleNamespace(tile=tile))
+    layers = [(cast("Dataset", SimpleNamespace(id="batas")), cast("VersionInfo", None))]
+    (area,) = read(desk, layers, frame)
+    assert shapely.box(4096 - 1024, 1024, 4096 + 1024, 2048).equals(area)
+
+
+def test_a_polygon_is_told_from_its_neighbour_and_from_its_holes() -> None:
+    """A space between polygons, none before a hole: the map's script builds its areas by that."""
+    frame = Frame(0, range(1), range(1))
+    ring = shapely.box(0, 0, 4000, 2000) - shapely.box(1000, 500, 2000, 1500)
+    picture = draw(np.array([ring, shapely.box(0, 3000, 4000, 4000)]), frame)
+    assert picture is not None
+    built = [shapes(one) for one in re.split(r" (?=M)", picture.land)]
+    areas = [shapely.Polygon(outer, holes) for outer, *holes in built]
+    assert sorted(shapely.area(areas)) == [4000 * 1000, 4000 * 2000 - 1000 * 1000]
 
 
 def test_what_can_not_be_drawn_small_is_drawn_without_borders_or_not_at_all() -> None:

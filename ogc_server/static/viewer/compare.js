@@ -1,6 +1,6 @@
 // Compare by a swipe: the right of the line shows one layer alone over the basemap.
 import { element, layerOf, t } from "./setup.js";
-import { baseStyle } from "./basemap.js";
+import { baseStyle, keepOverview } from "./basemap.js";
 import { Layers } from "./layers.js";
 
 export const startCompare = (map, layers) => {
@@ -19,19 +19,23 @@ export const startCompare = (map, layers) => {
     map.off("move", follow);
     other?.remove();
     other = null;
+    delete holder.dataset.ready;
     for (const id of ["compare-map", "compare-at", "compare-line"]) document.getElementById(id).hidden = true;
   };
   const start = async (id) => {
     stop();
     for (const name of ["compare-map", "compare-at", "compare-line"]) document.getElementById(name).hidden = false;
-    other = new maplibregl.Map({ container: holder, style: baseStyle(), center: map.getCenter(), zoom: map.getZoom(), interactive: false, attributionControl: false, renderWorldCopies: false });
+    other = new maplibregl.Map({ container: holder, style: baseStyle(map.getZoom()), center: map.getCenter(), zoom: map.getZoom(), interactive: false, attributionControl: false, renderWorldCopies: false });
+    keepOverview(other);
     await new Promise((done) => other.once("load", done));
     held = new Layers(other, () => {});
     await held.add(id, { column: layers.get(id)?.column ?? null });
     map.on("move", follow);
     follow();
     clip();
-    holder.dataset.ready = id;
+    const mine = other;
+    mine.once("idle", () => { if (other === mine) holder.dataset.ready = id; });
+    mine.triggerRepaint(); // it may be idle already
   };
   handle.addEventListener("input", clip);
   choice.addEventListener("change", () => (choice.value ? start(choice.value) : stop()));

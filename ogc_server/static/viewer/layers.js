@@ -1,4 +1,5 @@
 // Layers on the map: each is a collection drawn in the style that the server makes of it.
+import { LAYERS as SELECTED } from "./select.js";
 import { address, ask, config, layerOf, part, say, t } from "./setup.js";
 
 // Colours that people with any colour vision tell apart (Okabe and Ito), for layers without a style of their own.
@@ -71,9 +72,9 @@ export class Layers {
     }
   }
 
-  // What a person draws by hand lies over all layers.
+  // What a person chose or draws by hand lies over all layers.
   #raise() {
-    for (const name of ["measure:fill", "measure:line", "measure:point"]) if (this.map.getLayer(name)) this.map.moveLayer(name);
+    for (const name of [...SELECTED, "measure:fill", "measure:line", "measure:point"]) if (this.map.getLayer(name)) this.map.moveLayer(name);
   }
 
   #names(one) {

@@ -1,23 +1,28 @@
 // The map viewer: puts the parts together.
-import { config, layerOf, loadLayers, say, t } from "./setup.js";
-import { baseDrawn, baseStyle, showOnline } from "./basemap.js";
+import { config, element, layerOf, loadLayers, say, t } from "./setup.js";
+import { baseDrawn, baseStyle, keepOverview, showOnline } from "./basemap.js";
 import * as permalink from "./permalink.js";
 
+const FONT = "Satu Data Regular"; // layers/style/maplibre.py
 const given = permalink.read();
 const { view, place, done, fitted } = window.first; // first.js, in the page
 const map = new maplibregl.Map({
   container: "map",
-  style: baseStyle(),
+  style: baseStyle(window.first.view.zoom),
   ...view,
   renderWorldCopies: false,
   attributionControl: false,
+  fadeDuration: 0, // all names at once: fading they come over many frames, seconds on a slow machine
   locale: {
     "NavigationControl.ZoomIn": t("map.zoom-in"), "NavigationControl.ZoomOut": t("map.zoom-out"),
     "NavigationControl.ResetBearing": t("map.north"), "Map.Title": t("map.title"),
   },
 });
 // The tools are asked for once the map has its own, so that they do not delay it.
-const TOOLS = ["layers", "tree", "search", "inspect", "table", "measure", "time", "compare", "print"];
+const TOOLS = ["layers", "tree", "search", "inspect", "table", "measure", "time", "compare", "print", "select"];
+const dressed = new Promise((done) => { // MapLibre's own styles: for its buttons, not for the map
+  document.head.append(element("link", { rel: "stylesheet", href: `${config.base}/static/maplibre-gl.css`, onload: done, onerror: done }));
+});
 const arrived = Promise.all([loadLayers(), ...TOOLS.map((name) => import(`./${name}.js`))]);
 arrived.catch((error) => say(error.message));
 
@@ -28,12 +33,16 @@ const drawn = () => {
   map.off("render", drawn);
   done();
   performance.mark("map-complete");
+  fetch(`${config.base}/fonts/${encodeURIComponent(FONT)}/0-255.pbf`, { priority: "low" }).catch(() => {}); // names follow soon
   if (!performance.getEntriesByName("map-first-paint").length) performance.mark("map-first-paint");
 };
 map.on("render", drawn);
-map.addControl(new maplibregl.NavigationControl(), "top-right");
-map.addControl(new maplibregl.ScaleControl({ unit: "metric" }), "bottom-right");
-map.addControl(new maplibregl.AttributionControl({ compact: true }), "bottom-right");
+keepOverview(map);
+dressed.then(() => {
+  map.addControl(new maplibregl.NavigationControl(), "top-right");
+  map.addControl(new maplibregl.ScaleControl({ unit: "metric" }), "bottom-right");
+  map.addControl(new maplibregl.AttributionControl({ compact: true }), "bottom-right");
+});
 map.getCanvas().setAttribute("aria-label", t("map.keys"));
 
 const TABS = ["layers", "info", "table", "tools"];
@@ -71,9 +80,11 @@ document.getElementById("toggle-side").addEventListener("click", () => {
 });
 
 map.on("load", async () => {
-  const [, { Layers }, { drawCatalogue, drawShown }, { startSearch }, { startInspect }, { startTable }, { startMeasure }, { startTime }, { startCompare }, { startPrint }] = await arrived;
+  await dressed;
+  const [, { Layers }, { drawCatalogue, drawShown }, { startSearch }, { startInspect }, { startTable }, { startMeasure }, { startTime }, { startCompare }, { startPrint }, { startSelection }] = await arrived;
   const parts = {};
-  const save = () => permalink.write(map, layers, { time: parts.time?.value ?? "", compare: parts.compare?.value ?? "", panel: panel === "layers" ? "" : panel });
+  let restored = false; // the address is kept until all that it says is shown
+  const save = () => restored && permalink.write(map, layers, { time: parts.time?.value ?? "", compare: parts.compare?.value ?? "", panel: panel === "layers" ? "" : panel });
   const layers = new Layers(map, () => {
     drawShown(layers);
     parts.time?.changed();
@@ -81,12 +92,13 @@ map.on("load", async () => {
     table?.choices();
     save();
   });
+  const selection = startSelection(map);
   drawCatalogue(layers);
   startSearch(map);
-  startInspect(map, layers, openPanel);
+  startInspect(map, layers, selection, openPanel);
   startMeasure(map);
   startPrint(map, layers);
-  table = startTable(map, layers);
+  table = startTable(map, layers, selection);
   parts.time = startTime(layers);
   parts.compare = startCompare(map, layers);
   const online = document.getElementById("online");
@@ -99,6 +111,8 @@ map.on("load", async () => {
   if (given.compare) parts.compare.value = given.compare;
   if (given.panel && TABS.includes(given.panel)) openPanel(given.panel);
   else if (window.innerWidth > 720) openPanel("layers");
+  restored = true;
+  save();
   map.on("moveend", save);
   for (const id of ["time-at", "time-days", "compare-layer"]) document.getElementById(id).addEventListener("change", save);
   for (const one of TABS) document.getElementById(`tab-${one}`).addEventListener("click", save);

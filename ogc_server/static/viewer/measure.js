@@ -22,6 +22,7 @@ export const area = (ring) => {
 export const startMeasure = (map) => {
   const button = document.getElementById("measure");
   const result = document.getElementById("measure-result");
+  const back = document.getElementById("measure-back");
   let points = [];
   const data = () => ({ type: "FeatureCollection", features: [
     ...(points.length > 2 ? [{ type: "Feature", properties: {}, geometry: { type: "Polygon", coordinates: [[...points, points[0]]] } }] : []),
@@ -41,7 +42,10 @@ export const startMeasure = (map) => {
     if (points.length > 1) parts.push(t("measure.length", { km: number(length / 1000, 3) }));
     if (points.length > 2) parts.push(t("measure.area", { km2: number(area(points) / 1e6, 3) }));
     result.textContent = parts.join(" · ");
+    back.hidden = !points.length;
   };
+  const undo = () => { points.pop(); draw(); if (!points.length && document.activeElement === document.body) button.focus(); };
+  back.addEventListener("click", undo);
   const stop = () => { map.measuring = false; button.setAttribute("aria-pressed", "false"); points = []; if (map.getSource("measure")) draw(); result.textContent = ""; };
   button.addEventListener("click", () => {
     if (map.measuring) return stop();
@@ -55,6 +59,6 @@ export const startMeasure = (map) => {
     if (!map.measuring) return;
     if (event.key === "Escape") stop();
     if (event.key === "Enter") { const { lng, lat } = map.getCenter(); points.push([lng, lat]); draw(); }
-    if (event.key === "Backspace") { points.pop(); draw(); }
+    if (event.key === "Backspace") undo();
   });
 };

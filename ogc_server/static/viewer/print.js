@@ -1,5 +1,5 @@
 // A sheet to print or save as PDF: the map as it is, scale, legend, sources, date and address.
-import { element, layerOf, number, t } from "./setup.js";
+import { config, element, layerOf, number, t } from "./setup.js";
 import { legend, titleOf } from "./tree.js";
 
 const WIDTH_MM = 180;
@@ -28,10 +28,10 @@ export const startPrint = (map, layers) => {
     const shown = layers.shown.filter((one) => one.visible);
     const picture = element("img", { src: drawn, alt: t("print.map") });
     const legends = shown.map((one) => element("section", {}, element("h3", {}, titleOf(one)), legend(one)));
-    const sources = shown.map((one) => {
-      const known = layerOf(one.id);
-      return element("li", {}, [known.title, known.group, known.licence, known.version ? t("print.version", { version: known.version }) : null, known.updated?.slice(0, 10), known.synthetic ? t("print.synthetic") : null].filter(Boolean).join(" · "));
-    });
+    const below = config.basemap.filter((id) => !shown.some((one) => one.id === id)); // drawn below all others
+    const sources = [...shown.map((one) => one.id), ...below].map(layerOf).filter(Boolean).map((known) =>
+      element("li", {}, [known.title, known.group, known.licence, known.version ? t("print.version", { version: known.version }) : null, known.updated?.slice(0, 10), known.synthetic ? t("print.synthetic") : null].filter(Boolean).join(" · ")));
+    if (document.getElementById("online")?.checked) sources.push(element("li", {}, `${t("basemap.online")} · ${config.online.attribution}`));
     const sheet = document.getElementById("sheet");
     const title = document.getElementById("print-title").value.trim() || t("title");
     sheet.replaceChildren(

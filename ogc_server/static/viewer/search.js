@@ -21,6 +21,7 @@ export const startSearch = (map) => {
     list.replaceChildren(...found.map((place, i) =>
       element("li", { id: `place-${i}`, role: "option", "aria-selected": i === active ? "true" : "false", onmousedown: (event) => { event.preventDefault(); go(place); } },
         element("strong", {}, place.properties.nama), ` ${place.id}`, element("small", {}, place.properties.di ? ` · ${place.properties.di}` : ""))));
+    if (!found.length) say(t("search.none"));
     if (!found.length) list.replaceChildren(element("li", { class: "none" }, t("search.none")));
     list.hidden = false;
     input.setAttribute("aria-expanded", "true");
@@ -48,7 +49,8 @@ export const startSearch = (map) => {
     } else if (event.key === "Enter") {
       event.preventDefault();
       if (found[Math.max(active, 0)] && !list.hidden) go(found[Math.max(active, 0)]);
-      else look();
+      else if (input.value.trim().length < 2) say(t("search.short"));
+      else { clearTimeout(timer); look(); }
     } else if (event.key === "Escape") close();
   });
 };

@@ -36,7 +36,18 @@ export const startTime = (layers) => {
       slider.value = slider.max;
       apply();
     },
-    get value() { return range && (Number(slider.value) !== Number(slider.max) || Number(days.value)) ? `${slider.value}.${days.value}` : ""; },
-    set value(text) { const [at, back] = text.split("."); slider.value = at; if (back) days.value = back; apply(); },
+    // As the address has it: a day, which stays the same when more happens, and the window that ends there.
+    get value() {
+      if (!range || (Number(slider.value) === Number(slider.max) && !Number(days.value))) return "";
+      return `${iso(range[0] + Number(slider.value) * DAY).slice(0, 10)}.${days.value}`;
+    },
+    set value(text) {
+      const [day, back] = text.split(".");
+      const at = Date.parse(`${day}T00:00:00Z`);
+      if (!range || !Number.isFinite(at)) return;
+      slider.value = Math.round((at - range[0]) / DAY);
+      if ([...days.options].some((one) => one.value === back)) days.value = back;
+      apply();
+    },
   };
 };

@@ -93,6 +93,7 @@ export const drawCatalogue = (layers) => {
   const filter = document.getElementById("catalogue-filter");
   filter.addEventListener("input", () => {
     const wanted = filter.value.trim().toLowerCase();
+    let all = 0;
     for (const group of holder.querySelectorAll("details")) {
       let any = false;
       for (const item of group.querySelectorAll("li")) {
@@ -100,7 +101,9 @@ export const drawCatalogue = (layers) => {
         any ||= !item.hidden;
       }
       group.hidden = !any;
-      if (wanted) group.open = any;
+      group.open = wanted ? any : groups.size < 4;
+      all += any;
     }
+    document.getElementById("catalogue-none").hidden = all > 0;
   });
 };
