@@ -10,7 +10,7 @@ import math
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +30,13 @@ from catalog.model import VersionInfo
 from layers.crs import crs_of, transform_bounds
 from layers.raster import open_raster
 from layers.raster_grid import Box, Cells, Grid, grid_of
-from layers.raster_warp import Below, below
+from layers.raster_warp import Below, Flags, Pixels, below
 
 type Values = Any
 """A masked array (bands, rows, columns); cells without data are masked."""
 type Key = tuple[str, int, int]
+type Shade = Callable[[Values], Pixels]
+"""Makes palette indexes (rows, columns) of masked values."""
 
 _CACHE_MB = "128"
 """Unpacked blocks that a process keeps, unless its environment says otherwise (GDAL: 5 % of memory)."""
@@ -62,7 +64,7 @@ class RasterPool:
     When another version of a layer is opened, the idle files of the version before are closed.
     """
 
-    def __init__(self, root: Path, keep: int = 32) -> None:
+    def __init__(self, root: Path, keep: int = 96) -> None:
         os.environ.setdefault("GDAL_CACHEMAX", _CACHE_MB)  # read by GDAL when it keeps its first block
         self._root = root
         self._keep = keep
@@ -172,6 +174,23 @@ def read_cells(source: Any, bands: Sequence[int], cells: Cells, width: int, heig
 
 def read_grid(pool: RasterPool, info: VersionInfo, bands: Sequence[int], grid: Grid) -> Values:
     """Read the values at the middle of each cell of any grid, in any CRS; masked beside the raster."""
+    return _read(pool, info, bands, grid, None)
+
+
+def read_painted(pool: RasterPool, info: VersionInfo, band: int, grid: Grid, shade: Shade) -> Pixels:
+    """Return `shade` of the values at the middles of a grid's cells, (rows, columns); 0 beside the raster.
+
+    `shade` makes a byte of each value by itself, 0 of those that are masked. Where a grid is finer than
+    the raster, its cells are fewer than the answer's: they are shaded before they are picked.
+    """
+    found = _read(pool, info, [band], grid, shade)
+    return shade(found[0]) if isinstance(found, np.ma.MaskedArray) else np.asarray(found[0])
+
+
+def _read(
+    pool: RasterPool, info: VersionInfo, bands: Sequence[int], grid: Grid, shade: Shade | None
+) -> Values:
+    """Return masked values; with `shade` perhaps what that made of them, unmasked (never a mixture)."""
     whole = grid_of(info)
     if whole is None:
         return _warped(pool, info, bands, grid)
@@ -183,18 +202,26 @@ def read_grid(pool: RasterPool, info: VersionInfo, bands: Sequence[int], grid: G
         parts: list[Values] = []
         for top in range(0, grid.height, rows := max(1, _AT_ONCE // grid.width)):
             strip = grid.part(Cells(0, top, grid.width, min(rows, grid.height - top)))
-            values = _pick(source, bands, below(strip, coarse), strip)
+            values = _pick(source, bands, below(strip, coarse), strip, shade)
             if values is None:
                 return _warp(source, bands, grid, CRS.from_wkt(crs_of(grid.crs).to_wkt()))
             parts.append(values)
-    return parts[0] if len(parts) == 1 else np.ma.concatenate(parts, axis=1)
+    if len(parts) == 1:
+        return parts[0]
+    if shade is not None:
+        return np.concatenate([_shaded(part, shade) for part in parts], axis=1)
+    return np.ma.concatenate(parts, axis=1)
+
+
+def _shaded(values: Values, shade: Shade) -> Pixels:
+    return shade(values[0])[np.newaxis] if isinstance(values, np.ma.MaskedArray) else values
 
 
 def _nothing(bands: Sequence[int], grid: Grid, dtype: str) -> Values:
     return np.ma.masked_all((len(bands), grid.height, grid.width), dtype=dtype)
 
 
-def _pick(source: Any, bands: Sequence[int], cells: Below, grid: Grid) -> Values | None:
+def _pick(source: Any, bands: Sequence[int], cells: Below, grid: Grid, shade: Shade | None) -> Values | None:
     """Read the window that holds the cells, and return theirs; None when it is out of proportion."""
     window = cells.window(source.width, source.height)
     if window is None:
@@ -202,16 +229,31 @@ def _pick(source: Any, bands: Sequence[int], cells: Below, grid: Grid) -> Values
     if window.width * window.height > _MOST_TO_PICK_FROM:
         return None
     place = Window(window.column, window.row, window.width, window.height)
-    values, beside = cells.pick(source.read(list(bands), window=place), window)
+    read = source.read(list(bands), window=place)
     flags = source.mask_flag_enums[bands[0] - 1]
-    if MaskFlags.per_dataset in flags or MaskFlags.alpha in flags:
-        said, _ = cells.pick(source.read_masks(list(bands), window=place), window)
-        beside = beside | (said == 0)
+    masked = MaskFlags.per_dataset in flags or MaskFlags.alpha in flags
+    said = source.read_masks(list(bands), window=place) if masked else None
+    if shade is not None and window.width * window.height <= grid.width * grid.height:
+        shaded = shade(np.ma.array(read, mask=_hidden(source, read, said))[0])
+        found, beside = cells.pick(shaded[np.newaxis], window)
+        if beside.any():
+            found *= ~beside
+        return found
+    values, beside = cells.pick(read, window)
+    picked = None if said is None else cells.pick(said, window)[0]
+    return np.ma.array(values, mask=_hidden(source, values, picked) | beside)
+
+
+def _hidden(source: Any, values: Pixels, said: Pixels | None) -> Flags:
+    """Return which values are no data; `said` is the mask that the file itself has for them."""
+    hidden: Flags = np.zeros(values.shape, dtype=bool)
+    if said is not None:
+        hidden |= said == 0
     elif source.nodata is not None and not math.isnan(source.nodata):
-        beside = beside | (values == np.asarray(source.nodata).astype(values.dtype))
+        hidden |= values == np.asarray(source.nodata).astype(values.dtype)
     if values.dtype.kind == "f":
-        beside = beside | ~np.isfinite(values)
-    return np.ma.array(values, mask=np.broadcast_to(beside, values.shape))
+        hidden |= ~np.isfinite(values)
+    return hidden
 
 
 def _warped(pool: RasterPool, info: VersionInfo, bands: Sequence[int], grid: Grid) -> Values:

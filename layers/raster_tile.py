@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import PIL
 import pyproj
@@ -21,7 +20,7 @@ from catalog.model import VersionInfo
 from layers.crs import CRS84
 from layers.raster_grid import Grid, over
 from layers.raster_picture import empty_png, png
-from layers.raster_read import RasterPool, read_grid
+from layers.raster_read import RasterPool, read_painted
 from layers.raster_style import Style
 from layers.tiles import grid as tiles
 
@@ -54,10 +53,7 @@ class Drawing:
     def png(self, pool: RasterPool, grid: tiles.Grid, zoom: int, row: int, column: int) -> bytes:
         """Draw a tile. Errors are those of `RasterPool.lease`."""
         place = pixels(grid, zoom, row, column)
-        values: Any = read_grid(pool, self.info, [self.style.band.index], place)[0]
-        if values.mask.all():
-            return empty()
-        indexes = self.style.indexes(values)
+        indexes = read_painted(pool, self.info, self.style.band.index, place, self.style.indexes)
         return png(indexes, self.style, None) if indexes.any() else empty()
 
 

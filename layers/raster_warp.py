@@ -54,8 +54,10 @@ class Below:
         rows, above = _within(self.rows - window.row, window.height)
         if self.separable:
             return values.take(rows[:, 0], axis=1).take(columns[0], axis=2), left | above
-        flat = (rows * window.width + columns).ravel()
-        return values.reshape(len(values), -1).take(flat, axis=1).reshape(-1, *rows.shape), left | above
+        shape = rows.shape
+        rows *= window.width  # in place: half a megabyte more costs more to get than to fill
+        rows += columns
+        return values.reshape(len(values), -1).take(rows.ravel(), axis=1).reshape(-1, *shape), left | above
 
 
 def _span(numbers: Indexes, count: int) -> tuple[int, int] | None:

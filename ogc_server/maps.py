@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from layers.raster_grid import Grid
-from layers.raster_read import read_grid
+from layers.raster_read import read_painted
 from ogc_server import raster_time
 from ogc_server.answer import Answer
 from ogc_server.ask import Ask
@@ -52,8 +52,8 @@ def draw(
     parts = []
     with layer.reading():
         for grid in grids:
-            values = read_grid(layer.service.rasters(), layer.info, [style.band.index], grid)[0]
-            parts.append(style.indexes(values))
+            pool = layer.service.rasters()
+            parts.append(read_painted(pool, layer.info, style.band.index, grid, style.indexes))
     indexes = parts[0] if len(parts) == 1 else np.hstack(parts)
     # a tile matrix set ends where its CRS does
     void = beyond(grids[0], crs) if len(grids) == 1 and not tile else None

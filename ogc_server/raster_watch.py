@@ -26,7 +26,7 @@ from ogc_server.snapshot import Snapshot
 
 LOGGER = logging.getLogger(__name__)
 _PAUSE = 1.0
-_WARM = 24
+_WARM = 16
 """Rasters whose files are opened ahead; of the others the first request opens them."""
 _DEEPER = 2
 """Zooms past the archive's last one from which tiles are drawn: all of them read the finest cells."""
