@@ -13,7 +13,7 @@ replaced, and the page must show what is new. Meanwhile:
 What stays is sampled: JavaScript heap after collection, DOM nodes, listeners, memory of the browser's and
 the server's processes, descriptors, threads, connections held, seconds until a change shows. The run ends
 with a line fitted to each (`benchmarks.trend`) and fails when something grew for certain by more than is
-allowed, or when a change did not show within a minute. Light by design: a round a second or two.
+allowed, or when a change did not show within two minutes. Light by design: a round a second or two.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from tests.servers import end, free_port
 from tests.servers.browser import chromium
 from tests.servers.ours import HOUSE, Deployment, environment, wait_until_serving
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds within which a change must show: a page that does not show it is stuck."""
 RESTARTS = 6
 LONG_LIFE = 0.6
@@ -159,7 +159,7 @@ class Server:
         )
         with log.open("ab") as out:
             self.child = subprocess.Popen(command, stdout=out, stderr=out, env=environment())
-        wait_until_serving(f"http://127.0.0.1:{self.port}", self.child, log)
+        wait_until_serving(f"http://127.0.0.1:{self.port}", self.child, log, seconds=10 * PATIENCE)
         self.restarts += 1
 
     def stop(self) -> None:
@@ -214,9 +214,10 @@ class Upstream:
             self.desk.feeds["autogempa"] = [revised]
             self._harvest(good=True)
         self.newest = fresh["DateTime"]
-        self.warning = f"hujan-{number}"
-        kendali.warn(self.desk, self.warning, f"angin-{number // 7}")
-        self.changes += 3
+        for part in "abc":
+            self.warning = f"hujan-{number}{part}"
+            kendali.warn(self.desk, self.warning, f"angin-{number // 7}")
+        self.changes += 5
         if number % ANSWER_EVERY == 0:
             made = self.desk.responder().run()
             self.answers += sum(one.state == "answered" for one in made)
@@ -253,7 +254,7 @@ class Screen:
 
     def __init__(self, browser: Browser, url: str) -> None:
         self.context = browser.new_context(
-            locale="id-ID", viewport={"width": 1024, "height": 640}, reduced_motion="reduce"
+            locale="id-ID", viewport={"width": 800, "height": 500}, reduced_motion="reduce"
         )
         self.page: Page = self.context.new_page()
         self.errors: list[str] = []
