@@ -125,20 +125,23 @@ class JobBook:
     def succeed(self, job_id: str, results: bytes) -> None:
         """Keep the answer of a running job and end it."""
         with self._db.write() as connection:
-            self._end(connection, job_id, JobState.SUCCESSFUL, progress=100, results=results)
+            self._end(connection, job_id, JobState.SUCCESSFUL, progress=100, results=results, code="")
 
     def fail(self, job_id: str, *, code: str, reason: str) -> None:
         """End a running job that could not be answered; the reason is kept without secrets and NIK."""
         with self._db.write() as connection:
             self._end(connection, job_id, JobState.FAILED, code=code, reason=redact(reason))
 
-    def give_back(self, job_id: str) -> None:
-        """Let a running job wait again, because its worker has to stop."""
+    def give_back(self, job_id: str, *, code: str = "") -> None:
+        """Let a running job wait again, because its worker has to stop.
+
+        `code` stands with the job until it ends: that it was given back for a reason, so once only.
+        """
         with self._db.write() as connection:
             self._change(
                 connection, job_id, JobState.RUNNING,
                 state=JobState.ACCEPTED, worker="", started=None, lease_until=None, progress=0,
-                updated=self._clock(),
+                updated=self._clock(), **({"code": code} if code else {}),
             )  # fmt: skip
 
     def dismiss(self, job_id: str) -> Job:

@@ -12,6 +12,7 @@ from catalog.search import SearchQuery
 from ogc_server import raster_collection, raster_page
 from ogc_server.answer import Answer, content_tag, link_header
 from ogc_server.ask import Ask, segment
+from ogc_server.basemap import basemap
 from ogc_server.links import OGC_REL, licence_link, link, shown
 from ogc_server.links import document as document_links
 from ogc_server.negotiation import (
@@ -115,9 +116,11 @@ def collection(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     dataset, info = snapshot.layer(collection_id, ask.values.get("version"), COLLECTIONS)
     doc = describe(service, snapshot, ask, dataset, info, ask.values.get("version"))
     doc["links"] = [*document_links(ask, OFFERS), *[one for one in doc["links"] if one["rel"] != "self"]]
-    context = _page(service, dataset, info) if ask.chosen.name == "html" else {}
-    if ask.chosen.name == "html" and dataset.kind == "raster":
-        context |= raster_page.page(service, snapshot, ask, dataset, info)
+    context = {}
+    if ask.chosen.name == "html":
+        context = _page(service, dataset, info) | {"basemap": basemap(service, snapshot, ask)}
+        if dataset.kind == "raster":
+            context |= raster_page.page(service, snapshot, ask, dataset, info)
     return document(ask, doc, "collection.html", context, headers={"Link": link_header(doc["links"])})
 
 

@@ -26,6 +26,7 @@ from layers.cql.parse import parse_filter, transform_filter
 from ogc_server import formats
 from ogc_server.answer import PINNED, REVALIDATE, Answer, digest, link_header, to_json
 from ogc_server.ask import Ask, segment
+from ogc_server.basemap import basemap
 from ogc_server.crs import CRS84, Crs, offered
 from ogc_server.errors import LayerBrokenError, ParameterError
 from ogc_server.links import OGC_REL, link
@@ -123,7 +124,7 @@ def item(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     if ask.chosen.name == "html":
         context = {
             "collection_id": collection_id, "title": dataset.record.title.get(ask.lang) or collection_id,
-            "synthetic": dataset.record.synthetic,
+            "synthetic": dataset.record.synthetic, "basemap": basemap(service, snapshot, ask),
         }  # fmt: skip
         return document(ask, orjson.loads(whole), "item.html", context, tag=tag, cache=cache, headers=headers)
     if ask.chosen.name == "jsonld":

@@ -84,9 +84,10 @@ def _path(route: Route, settings: Settings, parameters: dict[str, Any], lang: st
         }
     if "post" in path:
         schema = {"$ref": "#/components/schemas/execute"} if _executes(route) else {"type": "object"}
-        content = {"application/json": {"schema": schema}}
+        form = {"application/x-www-form-urlencoded": {"schema": {"type": "object"}}}
+        content = form if route.summary == "job" else {"application/json": {"schema": schema}}
         if _executes(route):
-            content["application/x-www-form-urlencoded"] = {"schema": {"type": "object"}}
+            content |= form
         path["post"]["requestBody"] = {"required": True, "content": content}
     return path
 

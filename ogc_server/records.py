@@ -18,6 +18,7 @@ from catalog.search import SearchQuery
 from ogc_server import dcat
 from ogc_server.answer import Answer, content_tag, link_header, to_json
 from ogc_server.ask import Ask, segment
+from ogc_server.basemap import basemap
 from ogc_server.errors import ParameterError
 from ogc_server.formats import CSV_MEDIA, csv_text
 from ogc_server.links import OGC_REL, licence_link, link
@@ -233,7 +234,8 @@ def one_record(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
         *doc["links"],
     ]
     headers = {"Link": link_header(doc["links"])}
-    return document(ask, doc, "record.html", {"dataset": dataset}, headers=headers)
+    context = {"dataset": dataset, "basemap": basemap(service, snapshot, ask)}
+    return document(ask, doc, "record.html", context, headers=headers)
 
 
 def _linked(ask: Ask, doc: dict[str, Any], headers: dict[str, str]) -> Answer:

@@ -68,6 +68,10 @@ def _jobs(_: ServerSettings) -> tuple[Param, ...]:
     return jobs.TABLE
 
 
+def _job(_: ServerSettings) -> tuple[Param, ...]:
+    return jobs.JOB_TABLE
+
+
 def _downloads(_: ServerSettings) -> tuple[Param, ...]:
     return downloads.TABLE
 
@@ -169,7 +173,7 @@ ROUTES = (
         summary="execution",
     ),
     Route(("jobs",), jobs.jobs, jobs.OFFERS, _jobs, summary="jobs"),
-    Route(("jobs", "{jobId}"), jobs.job, jobs.OFFERS, _common, ("GET", "DELETE"), summary="job"),
+    Route(("jobs", "{jobId}"), jobs.job, jobs.OFFERS, _job, ("GET", "DELETE", "POST"), summary="job"),
     Route(("jobs", "{jobId}", "results"), jobs.results, processes.RESULT_OFFERS, _common, summary="results"),
     Route(("health",), health.health, health.OFFERS, _common, summary="health"),
     Route(("health", "live"), health.live, health.PLAIN, _common, summary="health"),

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import shapely
 
+from analysis.inputs import geometry_of
 from analysis.result import MEDIA, Result, encode
 from catalog.errors import SatuDataError
 from catalog.messages import text
@@ -21,6 +22,7 @@ from ogc_server.processes.inputs import Inputs
 
 _MAP_ROWS = 1000
 _MAP_DEGREES = 0.0005
+_MAP_PARTS = 2000
 LOGGER = logging.getLogger(__name__)
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 
@@ -48,15 +50,35 @@ def encoded(process: Process, bench: Bench, value: Any, form: str, inputs: Input
 
 
 def on_map(process: Process, bench: Bench, value: Any, inputs: Inputs | None) -> dict[str, Any] | None:
-    """Return what a page's map shows, simplified; None where nothing has a place, or too much for a page."""
+    """Return what a page's map shows, simplified; None where nothing has a place, or too much for a page.
+
+    `asked` beside the features is where the question was about; the inputs of a job are forgotten.
+    """
     result = process.show(bench, value, inputs)
     if result.geometries is None or not 0 < len(result.rows) <= _MAP_ROWS:
         return None
     if not any(shape is not None for shape in result.geometries):
         return None
-    coarse = Result(value, result.rows, shapely.simplify(result.geometries, _MAP_DEGREES))
+    coarse = Result(value, result.rows, _coarse(result.geometries))
     collection: dict[str, Any] = orjson.loads(encode(coarse, "geojson"))
-    return collection
+    return collection | {"asked": [shapely.geometry.mapping(one) for one in _asked(inputs)]}
+
+
+def _coarse(shapes: Any) -> Any:
+    """Simplify so far that it does not show: a map is a thousand pixels wide."""
+    west, south, east, north = shapely.total_bounds(shapes)
+    return shapely.simplify(shapes, min(max(east - west, north - south) / _MAP_PARTS, _MAP_DEGREES))
+
+
+def _asked(inputs: Inputs | None) -> list[shapely.Geometry]:
+    """Return where a question was about: its area, its origin, its earthquake."""
+    found = []
+    for name in ("area", "asal"):
+        if isinstance(given := getattr(inputs, name, None), dict):
+            found.append(_coarse(geometry_of(given)))
+    if (quake := getattr(inputs, "gempa", None)) is not None:
+        found.append(shapely.Point(quake.lon, quake.lat))
+    return found
 
 
 def qualified(body: bytes, form: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from catalog.messages import text
 from catalog.settings import ProcessSettings
 from ogc_server.answer import NEVER, Answer, link_header, to_json
 from ogc_server.ask import Ask
+from ogc_server.basemap import basemap
 from ogc_server.errors import ParameterError, SpokenError
 from ogc_server.links import OGC_REL, document, link
 from ogc_server.negotiation import HTML, HTML_OFFER, JSON, JSON_OFFER, Offer
@@ -27,7 +28,7 @@ from ogc_server.processes.form import fill, groups, harmless
 from ogc_server.processes.job_handlers import accepted, taken
 from ogc_server.processes.reading import Execution, is_form, read_execution
 from ogc_server.processes.registry import PROCESSES, find
-from ogc_server.processes.shown import Shown
+from ogc_server.processes.shown import Shown, labels
 from ogc_server.service import Service
 from ogc_server.service import document as answer_document
 from ogc_server.snapshot import Snapshot
@@ -179,6 +180,7 @@ def _answered(service: Service, snapshot: Snapshot, ask: Ask, one: Process, aske
     if form == "html":
         shown = on_map(one, bench, value, asked.inputs)
         kept = harmless(one, ask.lang, ask.body) if is_form(ask) else {}
-        page = _page(service, snapshot, ask, kept, answered=True, result=value, shown=shown)
+        more = {"shown": shown, "basemap": basemap(service, snapshot, ask), "labels": labels(shown, ask.lang)}
+        page = _page(service, snapshot, ask, kept, answered=True, result=value, **more)
         return answer_document(ask, described(one, ask), "process.html", page, cache=NEVER)
     return Answer(to_json(shaped(value, raw=asked.raw)), JSON, cache=NEVER)

@@ -40,8 +40,17 @@ class Inputs(BaseModel):
         return given[0]
 
 
-_KEYS = {"missing": "missing", "extra_forbidden": "unknown", "literal_error": "choice"}
-_NUMBERS = ("int_", "float_", "greater_", "less_", "finite_", "int_from_float")
+_KEYS = {
+    "missing": "missing", "extra_forbidden": "unknown", "literal_error": "choice",
+    "dict_type": "dict", "model_type": "dict", "model_attributes_type": "dict", "list_type": "list",
+    "string_type": "text", "string_pattern_mismatch": "pattern",
+    "bool_parsing": "truth", "bool_type": "truth",
+    "too_short": "few", "string_too_short": "few", "too_long": "many", "string_too_long": "many",
+    "greater_than_equal": "least", "greater_than": "above", "less_than_equal": "most", "less_than": "below",
+}  # fmt: skip
+"""Kinds of pydantic's errors -> our sentences; its own are English and speak of Python."""
+_NUMBERS = ("int_", "float_", "finite_")
+_BOUNDS = ("ge", "gt", "le", "lt", "min_length", "max_length")
 
 
 def checked[M: Inputs](model: type[M], values: dict[str, Any]) -> M:
@@ -53,8 +62,12 @@ def checked[M: Inputs](model: type[M], values: dict[str, Any]) -> M:
         kind = first["type"]
         key = _KEYS.get(kind) or ("number" if kind.startswith(_NUMBERS) else "wrong")
         where = ".".join(["inputs", *(str(p)[:60] for p in first["loc"] if _is_field(p))])
-        known = str(first.get("ctx", {}).get("expected", "")) or ", ".join(model.model_fields)
-        raise ParameterError(f"process.input.{key}", where, known=known, why=first["msg"]) from None
+        told = first.get("ctx", {})
+        known = str(told.get("expected", "")) or ", ".join(model.model_fields)
+        bound = next((str(told[name]) for name in _BOUNDS if name in told), "")
+        raise ParameterError(
+            f"process.input.{key}", where, known=known, why=first["msg"], bound=bound
+        ) from None
     made.check()
     return made
 

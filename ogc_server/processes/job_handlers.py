@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from analysis.result import MEDIA
-from catalog.errors import NotFoundError
+from catalog.errors import NotFoundError, SatuDataError
 from catalog.jobs import OPEN, Job, JobQuery, JobState, new_id
 from catalog.messages import text
 from ogc_server.answer import NEVER, Answer, to_json
 from ogc_server.ask import Ask
+from ogc_server.basemap import basemap
 from ogc_server.errors import ParameterError
 from ogc_server.links import OGC_REL, document, link
 from ogc_server.negotiation import HTML_OFFER, JSON, JSON_OFFER, Chosen
@@ -18,11 +20,11 @@ from ogc_server.parameters import COMMON, DATETIME, NUMBER, OFFSET, Param, limit
 from ogc_server.processes.definition import FORMS, Process
 from ogc_server.processes.desk import Bench
 from ogc_server.processes.errors import DismissedError, JobFailedError, NoSuchJobError, ResultNotReadyError
-from ogc_server.processes.execute import encoded, qualified, shaped
+from ogc_server.processes.execute import encoded, on_map, qualified, shaped
 from ogc_server.processes.papers import Paper, Papers, opened
-from ogc_server.processes.reading import Execution
+from ogc_server.processes.reading import Execution, is_form
 from ogc_server.processes.registry import PROCESSES, find
-from ogc_server.processes.shown import Shown
+from ogc_server.processes.shown import Shown, labels
 from ogc_server.service import Service
 from ogc_server.service import document as answer_document
 from ogc_server.snapshot import Snapshot
@@ -54,6 +56,15 @@ def _known(name: str, value: str, known: tuple[str, ...]) -> tuple[str, ...]:
     return given
 
 
+def _asks(name: str, value: str) -> bool:
+    if value != "1":
+        raise ParameterError("query.choice", name, value=value[:40], known="1")
+    return True
+
+
+JOB_TABLE: tuple[Param, ...] = (*COMMON, Param("batal", _asks, {"type": "string", "enum": ["1"]}))
+"""`batal=1`: the page asks whether the job is to be cancelled."""
+FORM_DISMISSES = b"batal=ya"
 _DURATION = {"type": "number", "minimum": 0}
 TABLE: tuple[Param, ...] = (
     *COMMON,
@@ -119,15 +130,44 @@ def _is_operator(ask: Ask) -> bool:
 
 
 def job(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
-    """Answer `/jobs/{id}`; DELETE dismisses."""
+    """Answer `/jobs/{id}`; DELETE dismisses, and so does the form of its page, which can only POST."""
     found = _get(service, ask.arguments[0])
     if ask.method == "DELETE":
-        if found.state is JobState.DISMISSED:
-            raise DismissedError
-        found = service.catalog.jobs.dismiss(found.id)
-        Papers(service.settings).drop(found.id)
+        found = _dismissed(service, found)
+    if ask.method == "POST":
+        return _from_page(service, ask, found)
     kept = service.catalog.jobs.results(found.id) if ask.chosen.name == "html" else None
-    return _shown(ask, found, kept)
+    return _shown(ask, found, kept, _on_map(service, snapshot, ask, found, kept))
+
+
+def _dismissed(service: Service, found: Job) -> Job:
+    if found.state is JobState.DISMISSED:
+        raise DismissedError
+    dismissed = service.catalog.jobs.dismiss(found.id)
+    Papers(service.settings).drop(found.id)
+    return dismissed
+
+
+def _from_page(service: Service, ask: Ask, found: Job) -> Answer:
+    """Dismiss a job by the form of its page, and lead back to it."""
+    if not is_form(ask) or ask.body != FORM_DISMISSES:
+        raise ParameterError("process.query.dismiss", "batal")
+    if found.state is not JobState.DISMISSED:  # a second click is no mistake
+        _dismissed(service, found)
+    place = ask.href(f"/jobs/{found.id}", {"lang": ask.lang, "f": "html"})
+    return Answer(b"", "text/html; charset=utf-8", cache=NEVER, status=303, headers={"Location": place})
+
+
+def _on_map(service: Service, snapshot: Snapshot, ask: Ask, found: Job, kept: bytes | None) -> dict[str, Any]:
+    """Return what the page's map needs; nothing where the layers that it lies on are not there any more."""
+    known = PROCESSES.get(found.process_id)
+    if kept is None or known is None:
+        return {}
+    try:
+        shown = on_map(known, Bench(service.desk(), snapshot), opened(kept)[1], None)
+    except SatuDataError:
+        return {}
+    return {"shown": shown, "basemap": basemap(service, snapshot, ask), "labels": labels(shown, ask.lang)}
 
 
 def results(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
@@ -141,7 +181,7 @@ def results(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     if found.state is JobState.FAILED or kept is None:
         raise JobFailedError(found.reason, where=found.process_id)
     if ask.chosen.name == "html":
-        return _shown(ask, found, kept)
+        return _shown(ask, found, kept, _on_map(service, snapshot, ask, found, kept))
     asked, value = opened(kept)
     form = (asked or "json") if _undecided(ask) else ask.chosen.name
     if form in FORMS:
@@ -171,7 +211,7 @@ def _get(service: Service, job_id: str) -> Job:
         raise NoSuchJobError from None
 
 
-def _shown(ask: Ask, job: Job, kept: bytes | None) -> Answer:
+def _shown(ask: Ask, job: Job, kept: bytes | None, more: Mapping[str, Any] | None = None) -> Answer:
     result = None if kept is None else opened(kept)[1]
     if ask.chosen.name != "html":
         ask.chosen = Chosen("json", JSON)
@@ -179,7 +219,7 @@ def _shown(ask: Ask, job: Job, kept: bytes | None) -> Answer:
     context = {
         "answered": kept is not None, "result": result,
         "title": known.title(ask.lang) if known else job.process_id,
-        "show": Shown(ask.lang),
+        "show": Shown(ask.lang), "asks": bool(ask.values.get("batal")), "shown": None, **(more or {}),
     }  # fmt: skip
     return answer_document(ask, status_info(ask, job), "job.html", context, cache=NEVER)
 

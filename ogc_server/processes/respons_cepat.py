@@ -110,11 +110,15 @@ _AREA = (
     '{"type": "Polygon", "coordinates": [[[107.1, -6.9], [107.2, -6.9], [107.2, -6.8], [107.1, -6.8], '
     "[107.1, -6.9]]]}"
 )
+_SAMPLE_AREA = (
+    '{"type": "Polygon", "coordinates": [[[108.28, -8.93], [108.33, -8.93], [108.33, -8.9], [108.28, -8.9], '
+    "[108.28, -8.93]]]}"
+)
 PROCESS = Process(
     "respons-cepat", ResponsCepat, respons_cepat,
     object_of(ringkasan=ROW, desa=ROWS, terdekat=ROWS, kiriman=ROWS, tidak_terpenuhi=ROWS, koleksi=ROWS,
               lapisan=ROW, catatan={"type": "array"}), _show,
     {"gempa": '{"lon": 107.05, "lat": -6.84, "magnitudo": 5.6, "kedalaman_km": 11}', "area": _AREA},
-    {"gempa": '{"lon": 108.29, "lat": -8.92, "magnitudo": 5.6, "kedalaman_km": 11}'},
+    {"gempa": '{"lon": 108.29, "lat": -8.92, "magnitudo": 5.6, "kedalaman_km": 11}', "area": _SAMPLE_AREA},
     {"gempa": ("gempa", "mmi_minimum"), "kejadian": ("kejadian",), "daerah": ("area",)},
 )  # fmt: skip

@@ -19,7 +19,7 @@ from datetime import timedelta
 
 from catalog.clock import Clock
 from catalog.errors import CancelledRunError, NotFoundError
-from catalog.jobs import OPEN, JobState
+from catalog.jobs import OPEN, Job, JobState
 from catalog.settings import Settings
 from catalog.store import Catalog
 from ogc_server.processes.handing import handed
@@ -28,6 +28,7 @@ from ogc_server.processes.register import clear_parts
 
 LOGGER = logging.getLogger(__name__)
 _PAUSE = 0.25
+_ENDED = "worker-ended"
 _TIDY_EVERY = 40
 """Rounds between looking for expired leases and old jobs: 10 s."""
 
@@ -81,19 +82,34 @@ class Runner:
 
     def _watch(self, job_id: str, child: subprocess.Popen[bytes]) -> None:
         try:
-            running = self._catalog.jobs.get(job_id).state is JobState.RUNNING
+            job = self._catalog.jobs.get(job_id)
         except NotFoundError:
-            running = False
+            job = None
+        running = job is not None and job.state is JobState.RUNNING
         if child.poll() is None and running:
             return
-        if running:  # it has ended without a word: killed, out of memory
-            with suppress(CancelledRunError):
-                reason = f"the worker ended with code {child.returncode}"
-                self._catalog.jobs.fail(job_id, code="worker-ended", reason=reason)
         _kill(child)
-        self._papers.drop(job_id)
         del self._children[job_id]
+        # it has ended without a word: killed, out of memory
+        if job is not None and running and self._again(job, child.returncode):
+            return
+        self._papers.drop(job_id)
         self._clear_parts()
+
+    def _again(self, job: Job, returned: int) -> bool:
+        """Let a job wait once more whose worker died; the second time it fails. Tell whether it waits.
+
+        That is safe: its inputs are kept until it ends, answers are written at once or not at all, and a
+        register goes on with its parts.
+        """
+        once = job.code != _ENDED and self._papers.get(job.id) is not None
+        with suppress(CancelledRunError):
+            if once:
+                self._catalog.jobs.give_back(job.id, code=_ENDED)
+                LOGGER.warning("job %s: the worker ended with code %s; once more", job.id, returned)
+                return True
+            self._catalog.jobs.fail(job.id, code=_ENDED, reason=f"the worker ended with code {returned}")
+        return False
 
     def _tidy(self) -> None:
         self._catalog.jobs.reap()

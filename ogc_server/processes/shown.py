@@ -70,6 +70,12 @@ def _pairs(value: Mapping[str, Any], lang: Lang) -> str:
     return " · ".join(said) or "—"
 
 
+def labels(shown: Mapping[str, Any] | None, lang: Lang) -> dict[str, str]:
+    """Return the headings of what a click on a map tells: machine name -> name for people."""
+    features = shown["features"] if shown else []
+    return {name: column(name, lang) for one in features[:1] for name in one["properties"]}
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One cell or heading as it is shown; `name` is the machine's name of a heading."""

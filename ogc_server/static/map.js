@@ -1,5 +1,5 @@
 // The map on a page: either the features in the page itself, or those of a collection in view,
-// asked from our own items address. No basemap from elsewhere: a graticule gives the place.
+// asked from our own items address. What lies below are our own tiles, if there are any, and a graticule.
 (() => {
   "use strict";
   const holder = document.getElementById("peta");
@@ -7,6 +7,8 @@
   const status = document.getElementById("peta-status");
   const embedded = document.getElementById("peta-data");
   const items = holder.dataset.items;
+  const basemap = JSON.parse(holder.dataset.basemap || "[]");
+  const labels = JSON.parse(holder.dataset.labels || "{}");
   const LIMIT = 1000;
   const EMPTY = { type: "FeatureCollection", features: [] };
 
@@ -29,7 +31,18 @@
       const geometry = feature.geometry;
       if (geometry) (geometry.geometries || [geometry]).forEach((one) => visit(one.coordinates));
     }
+    for (const geometry of collection.asked || []) (geometry.geometries || [geometry]).forEach((one) => visit(one.coordinates));
     return Number.isFinite(box[0]) ? box : null;
+  };
+
+  // `asked` are the places that a question was about: drawn, but no part of the answer
+  const asked = (geometries) => ({ type: "FeatureCollection", features: (geometries || []).map((geometry) => ({ type: "Feature", properties: {}, geometry })) });
+  const below = {
+    sources: Object.fromEntries(basemap.map(({ id, tiles }) => [`base:${id}`, { type: "vector", tiles: [tiles], maxzoom: 12 }])),
+    layers: basemap.flatMap(({ id }) => [
+      { id: `base:${id}:fill`, type: "fill", source: `base:${id}`, "source-layer": id, paint: { "fill-color": "#f7f4ec" } },
+      { id: `base:${id}:line`, type: "line", source: `base:${id}`, "source-layer": id, paint: { "line-color": "#b9b2a3", "line-width": ["interpolate", ["linear"], ["zoom"], 5, 0.15, 12, 0.8] } },
+    ]),
   };
 
   const data = embedded ? JSON.parse(embedded.textContent) : EMPTY;
@@ -39,23 +52,29 @@
   const map = new maplibregl.Map({
     container: holder,
     bounds: [[box[0], box[1]], [box[2], box[3]]],
-    fitBoundsOptions: { padding: 24, maxZoom: 15 },
+    fitBoundsOptions: { padding: 24, maxZoom: basemap.length ? 12.5 : 15 }, // so far that the desa around is seen
     renderWorldCopies: false,
     attributionControl: false,
     style: {
       version: 8,
-      sources: { data: { type: "geojson", data }, grid: { type: "geojson", data: graticule() } },
+      sources: { ...below.sources, data: { type: "geojson", data }, asked: { type: "geojson", data: asked(data.asked) }, grid: { type: "geojson", data: graticule() } },
       layers: [
         { id: "sea", type: "background", paint: { "background-color": "#e9eff4" } },
         { id: "grid", type: "line", source: "grid", paint: { "line-color": "#c3ced9", "line-width": 0.7 } },
+        ...below.layers,
         { id: "fill", type: "fill", source: "data", filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-color": "#2f7fb5", "fill-opacity": 0.35 } },
         { id: "line", type: "line", source: "data", filter: ["!=", ["geometry-type"], "Point"], paint: { "line-color": "#0a4d78", "line-width": 1.2 } },
         { id: "point", type: "circle", source: "data", filter: ["==", ["geometry-type"], "Point"], paint: { "circle-color": "#b3191f", "circle-radius": 5, "circle-stroke-color": "#fff", "circle-stroke-width": 1.5 } },
+        { id: "asked:line", type: "line", source: "asked", filter: ["!=", ["geometry-type"], "Point"], paint: { "line-color": "#1b2430", "line-width": 2, "line-dasharray": [3, 2] } },
+        { id: "asked:point", type: "circle", source: "asked", filter: ["==", ["geometry-type"], "Point"], paint: { "circle-color": "#fff", "circle-radius": 7, "circle-stroke-color": "#1b2430", "circle-stroke-width": 3 } },
       ],
     },
   });
   map.addControl(new maplibregl.NavigationControl());
   map.addControl(new maplibregl.ScaleControl({ unit: "metric" }));
+
+  // a tile below that is not ready yet is no fault of this page
+  map.on("error", (event) => { if (!String(event.sourceId).startsWith("base:")) console.error(event.error); });
 
   let asking = null;
   const refresh = async () => {
@@ -77,12 +96,21 @@
     }
   };
 
+  // MapLibre hands over objects as the text of their JSON
+  const said = (value) => {
+    if (value === null || value === "") return "—";
+    if (typeof value === "number") return value.toLocaleString(document.documentElement.lang, { maximumFractionDigits: 6, useGrouping: Math.abs(value) >= 10000 });
+    if (typeof value === "string" && value.startsWith("{")) {
+      try { return Object.entries(JSON.parse(value)).map(([name, one]) => `${labels[name] || name}: ${said(one)}`).join(" · "); } catch { /* a text */ }
+    }
+    return String(value);
+  };
   const popup = (event) => {
     const feature = event.features[0];
     const list = document.createElement("dl");
     for (const [name, value] of Object.entries(feature.properties).slice(0, 12)) {
-      const term = document.createElement("dt"); term.textContent = name;
-      const text = document.createElement("dd"); text.textContent = value === null ? "—" : String(value);
+      const term = document.createElement("dt"); term.textContent = labels[name] || name;
+      const text = document.createElement("dd"); text.textContent = said(value);
       list.append(term, text);
     }
     new maplibregl.Popup({ maxWidth: "22rem" }).setLngLat(event.lngLat).setDOMContent(list).addTo(map);

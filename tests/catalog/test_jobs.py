@@ -63,6 +63,19 @@ def test_what_was_given_back_is_claimed_again(catalog: Catalog) -> None:
     again = book.claim("w2", lease_seconds=10)
     assert again is not None
     assert again.id == job.id
+    assert again.code == ""
+
+
+def test_why_a_job_was_given_back_stands_with_it_until_it_ends(catalog: Catalog) -> None:
+    book = catalog.jobs
+    job = book.add("agregasi")
+    book.claim("w", lease_seconds=10)
+    book.give_back(job.id, code="worker-ended")
+    again = book.claim("w2", lease_seconds=10)
+    assert again is not None
+    assert again.code == "worker-ended"
+    book.succeed(job.id, b"{}")
+    assert book.get(job.id).code == ""
 
 
 def test_the_reason_of_a_failure_holds_no_nik(catalog: Catalog) -> None:

@@ -59,6 +59,10 @@ def test_a_form_is_filled_and_answered(
     page.wait_for_selector("#jawaban", timeout=60_000)
     assert page.locator("#jawaban table tbody tr").count() > 0
     page.wait_for_selector("#peta canvas", timeout=60_000, state="attached")
+    below = json.loads(page.get_attribute("#peta", "data-basemap") or "[]")
+    assert [one["id"] for one in below] == [LAYERS.boundaries], "the answer lies on our own basemap"
+    asked = json.loads(page.text_content("#peta-data") or "{}")["asked"]
+    assert bool(asked) == (process in ("wilayah-terdampak", "bantuan-terdekat", "respons-cepat"))
     page.screenshot(path=str(tmp_path / f"{process}-{lang}.png"), full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "too wide for a phone"
     assert page.locator("html").get_attribute("lang") == lang

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import Browser
 
 from catalog.jobs import JobState
 from catalog.settings import ProcessSettings
@@ -126,6 +127,48 @@ def test_a_running_job_is_dismissed_at_once(door: httpx.Client, cianjur: World) 
     assert not (cianjur.settings.data_dir / "jobs" / f"{job}.json").exists()
 
 
+@pytest.mark.parametrize("lang", ["id", "en"])
+def test_a_job_is_cancelled_from_its_page_by_keyboard(
+    browser: Browser, door: httpx.Client, cianjur: World, lang: str
+) -> None:
+    """No JavaScript is needed: a link asks, a form answers; the page does not reload while it asks."""
+    where = later(door, "alokasi-bantuan", long_question()).headers["location"]
+    context = browser.new_context(viewport={"width": 390, "height": 844}, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{where}?f=html&lang={lang}")
+    page.get_by_role("link", name={"id": "Batalkan pekerjaan", "en": "Cancel the job"}[lang]).press("Enter")
+    page.wait_for_selector("form.notice button")
+    assert page.locator("meta[http-equiv=refresh]").count() == 0
+    assert door.get(where).json()["status"] in ("accepted", "running"), "nothing is cancelled by a link"
+    page.get_by_role("link", name={"id": "Tidak", "en": "No"}[lang], exact=True).press("Enter")
+    page.wait_for_selector("meta[http-equiv=refresh]", state="attached")
+    page.goto(f"{where}?f=html&lang={lang}&batal=1")
+    page.locator("form.notice button").press("Enter")
+    page.wait_for_selector("h1 .state.dismissed")
+    assert page.locator("html").get_attribute("lang") == lang
+    assert page.url == f"{where}?lang={lang}&f=html", "reloading it sends nothing again"
+    assert door.get(where).json()["status"] == "dismissed"
+    assert not (cianjur.settings.data_dir / "jobs" / f"{where.rpartition('/')[2]}.json").exists()
+    context.close()
+
+
+def test_only_the_form_of_the_page_cancels_by_post(door: httpx.Client) -> None:
+    inputs = {"titik": [{"lon": 107.139, "lat": -6.822, "kode": "32.03.01.2001"}]}
+    where = later(door, "verifikasi-lokasi", inputs).headers["location"]
+    until(door, where, "successful")
+    assert door.post(where, json={"batal": "ya"}).status_code == 400
+    assert door.post(where, data={"batal": "tidak"}).status_code == 400
+    assert door.get(where, params={"batal": "0"}).status_code == 400
+    assert door.get(where).json()["status"] == "successful"
+    page = door.get(where, params={"f": "html", "lang": "en"}).text
+    assert "Delete the answer" in page
+    assert 'id="peta-data"' in page, "the answer of a job has a map, too"
+    for _ in range(2):  # a second click is no mistake
+        assert door.post(where, data={"batal": "ya"}, follow_redirects=False).status_code == 303
+    assert door.get(f"{where}/results").status_code == 410
+    assert door.post(f"{where}x", data={"batal": "ya"}).status_code == 404
+
+
 def _workers() -> list[int]:
     """Return our own children that run jobs."""
     found = subprocess.run(
@@ -136,11 +179,21 @@ def _workers() -> list[int]:
     ]
 
 
-def test_a_job_whose_worker_is_killed_ends_as_failed_with_the_reason(door: httpx.Client) -> None:
-    where = later(door, "alokasi-bantuan", long_question()).headers["location"]
-    until(door, where, "running")
-    (pid,) = _until_some(_workers)
+def test_a_job_whose_worker_is_killed_is_started_once_more(door: httpx.Client) -> None:
+    inputs = {"titik": [{"lon": 107.139, "lat": -6.822, "kode": "32.03.01.2001"}]}
+    where = later(door, "verifikasi-lokasi", inputs).headers["location"]
+    (pid,) = _until_some(_workers)  # it reads its libraries for a second or two
     os.kill(pid, signal.SIGKILL)
+    assert until(door, where, "successful", "failed")["status"] == "successful"
+    assert door.get(f"{where}/results").json()[0]["verdik"] == "sesuai"
+
+
+def test_a_job_whose_worker_is_killed_twice_ends_as_failed_with_the_reason(door: httpx.Client) -> None:
+    where = later(door, "alokasi-bantuan", long_question()).headers["location"]
+    (first,) = _until_some(_workers)
+    os.kill(first, signal.SIGKILL)
+    (second,) = _until_some(lambda: [pid for pid in _workers() if pid != first])
+    os.kill(second, signal.SIGKILL)
     ended = until(door, where, "failed")
     assert "-9" in ended["message"]
     got = door.get(f"{where}/results")
