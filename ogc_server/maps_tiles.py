@@ -20,9 +20,10 @@ from ogc_server.ask import Ask, segment
 from ogc_server.crs import CRS84, Crs, supported
 from ogc_server.errors import NotReadyError
 from ogc_server.links import OGC_REL, link
+from ogc_server.links import document as document_links
 from ogc_server.maps import PNG, PNG_OFFER, draw
 from ogc_server.maps_frame import size
-from ogc_server.negotiation import JSON, JSON_OFFER
+from ogc_server.negotiation import HTML_OFFER, JSON, JSON_OFFER
 from ogc_server.ranges import file_answer
 from ogc_server.raster_board import tile_headers
 from ogc_server.raster_layer import RasterLayer, open_layer
@@ -32,7 +33,7 @@ from ogc_server.snapshot import Snapshot, missing
 from ogc_server.tiles import ARCHIVE_OFFERS, PMTILES, limit
 
 TILE_OFFERS = (PNG_OFFER,)
-TILESET_OFFERS = (JSON_OFFER,)
+TILESET_OFFERS = (JSON_OFFER, HTML_OFFER)
 ARCHIVES = ARCHIVE_OFFERS
 _OFFERED = "WebMercatorQuad"
 """The grid whose archive can be taken away: the only one that readers of PMTiles know."""
@@ -108,13 +109,13 @@ def tile_sets(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     """Answer `/collections/{id}/map/tiles`: the list of map tile sets, and how far their archives are."""
     layer = open_layer(service, snapshot, ask)
     drawing = _drawing(layer)
-    links = [link(ask.url, "self", JSON, text("link.self", ask.lang)), *_archive_links(layer, ask, drawing)]
+    links = [*document_links(ask, TILESET_OFFERS), *_archive_links(layer, ask, drawing)]
     doc = {
         "tilesets": [_brief(layer, ask, grid) for grid in GRIDS.values()],
         "links": links,
         "status": summary(service.tiles().map_state(drawing)),
     }
-    return document(ask, doc, "", cache=layer.cache)
+    return document(ask, doc, "map_tilesets.html", _page(layer, ask, None), cache=layer.cache)
 
 
 def tile_set(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
@@ -132,7 +133,18 @@ def tile_set(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     state = service.tiles().map_state(drawing)
     report = state.grids.get(grid.id)
     doc["archive"] = {**summary(state), **(report.model_dump(exclude={"thinned"}) if report else {})}
-    return document(ask, doc, "", cache=layer.cache)
+    doc["links"] = [*document_links(ask, TILESET_OFFERS), *doc["links"][1:]]
+    return document(ask, doc, "map_tilesets.html", _page(layer, ask, grid), cache=layer.cache)
+
+
+def _page(layer: RasterLayer, ask: Ask, grid: Grid | None) -> dict[str, Any]:
+    """Return what the page of all sets (`grid` None) or of one shows beside its document."""
+    drawing = _drawing(layer)
+    links = _archive_links(layer, ask, drawing)
+    return {
+        "dataset": layer.dataset, "title": layer.title(ask.lang), "grid": grid, "grids": list(GRIDS.values()),
+        "state": layer.service.tiles().map_state(drawing), "archive": links[0]["href"] if links else None,
+    }  # fmt: skip
 
 
 def _drawing(layer: RasterLayer) -> Drawing:
