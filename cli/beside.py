@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from cli.app import App
+from cli.signals import PARENT
 
 _GRACE = 10.0
 _STDERR = 2
@@ -41,11 +42,12 @@ def run(app: App, arguments: Sequence[str], stop: threading.Event, *, nice: int 
     """Run a command of ours to its end and return its exit code; end it when `stop` is set.
 
     Its words go to standard error: standard output may be the JSON of a command. A `nice` child is
-    background work: it says nothing and gives way to others.
+    background work: it says nothing and gives way to others. It ends with us, not with whose child we are.
     """
     words = subprocess.DEVNULL if nice else _STDERR
+    environment = {**os.environ, PARENT: str(os.getpid())}
     child = subprocess.Popen(  # noqa: S603 - our own command
-        command(app, *arguments), stdin=subprocess.DEVNULL, stdout=words
+        command(app, *arguments), stdin=subprocess.DEVNULL, stdout=words, env=environment
     )
     if nice:
         with suppress(OSError):
