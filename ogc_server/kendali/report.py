@@ -9,7 +9,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime, format_timedelta
-from babel.numbers import format_decimal
 
 from catalog.messages import text
 from ogc_server.kendali.document import counts, reason, sources, worst
@@ -33,12 +32,15 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A situation report in one language. `marks` (LATIHAN, SINTETIS) stand on every page."""
+    """A situation report in one language. `marks` (LATIHAN, SINTETIS) stand on every page.
+
+    Facts are texts, or numbers that the paper formats and the workbook keeps as numbers.
+    """
 
     lang: str
     title: str
     marks: Sequence[str]
-    facts: Sequence[tuple[str, str]]
+    facts: Sequence[tuple[str, str | float]]
     notes: Sequence[str]
     tables: Sequence[Table]
     picture: Picture
@@ -78,9 +80,11 @@ def report(service: Service, snapshot: Snapshot, picture: Picture, lang: str) ->
         *_sums(picture, lang),
     ]  # fmt: skip
     used = sources(snapshot, picture, lang)
+    larger, villages = _people(picture, lang)
+    items, *aid = _aid(picture, lang)
     tables = [
-        *_people(picture, lang),
-        *_aid(picture, lang),
+        larger,
+        items,
         Table("sumber", t("sumber"),
               _head(lang, "data", "koleksi", "versi", "dibuat", "produsen", "lisensi", "tanda"), [
             (one["judul"], one["id"], one["versi"], when(one.get("dibuat")), one.get("produsen"),
@@ -90,10 +94,12 @@ def report(service: Service, snapshot: Snapshot, picture: Picture, lang: str) ->
             (one["judul"], text(f"kendali.umpan.{one['keadaan']}", lang), when(one["terakhir_baik"]),
              age(one["terakhir_baik"]), one["alasan"]) for one in feeds(service, snapshot, lang)
         ]),
+        villages,
+        *aid,
     ]  # fmt: skip
     notes = [*picture.notes.get(lang, []), t("perkiraan")]
     title = t("judul", nama=picture.titles[lang])
-    return Report(lang, title, marks, [(k, v) for k, v in facts if v], notes, tables, picture)
+    return Report(lang, title, marks, [(k, v) for k, v in facts if v != ""], notes, tables, picture)
 
 
 def name_of(what: str, lang: str) -> str:
@@ -113,18 +119,16 @@ def _place(picture: Picture) -> str:
     return f"{picture.lat:.3f}, {picture.lon:.3f}"
 
 
-def _sums(picture: Picture, lang: str) -> list[tuple[str, str]]:
+def _sums(picture: Picture, lang: str) -> list[tuple[str, str | float]]:
     said = picture.summary()
     mmi = said["mmi_tertinggi"]
-    strongest = format_decimal(round(mmi, 1), locale=lang) if mmi else ""
+    strongest: str | float = round(mmi, 1) if mmi else ""
     levels = ", ".join(
         text(f"kendali.laporan.{level}", lang, n=said[level])
         for level in ("desa", "kecamatan", "kabkota", "provinsi")
     )
-    counted = [
-        (name_of(what, lang), format_decimal(value, locale=lang)) for what, value in said["perkiraan"].items()
-    ]
-    unknown = [(text("kendali.laporan.tanpa_data", lang), str(said["desa_tanpa_data"]))]
+    counted = [(name_of(what, lang), value) for what, value in said["perkiraan"].items()]
+    unknown = [(text("kendali.laporan.tanpa_data", lang), said["desa_tanpa_data"])]
     return [
         (text("kendali.laporan.terdampak", lang), levels), (text("kendali.laporan.mmi", lang), strongest),
         *[(text("kendali.laporan.kira", lang, nama=name), value) for name, value in counted],
@@ -135,8 +139,8 @@ def _sums(picture: Picture, lang: str) -> list[tuple[str, str]]:
 def _people(picture: Picture, lang: str) -> list[Table]:
     regions = picture.regions()
     names = sorted({name for one in regions for name in one["jumlah"]})
-    counted = [name_of(name, lang) for name in names]
-    estimated = [text("kendali.laporan.kira", lang, nama=name) for name in counted]
+    counted = [text("kendali.laporan.terbit", lang, nama=name_of(name, lang)) for name in names]
+    estimated = [text("kendali.laporan.kira", lang, nama=name_of(name, lang)) for name in names]
     larger = [
         (one["provinsi"], one["kabkota"], one["desa"], one["mmi_tertinggi"],
          *(one["jumlah"].get(n) for n in names), *(one["perkiraan"].get(n) for n in names))
@@ -176,11 +180,11 @@ def _aid(picture: Picture, lang: str) -> list[Table]:
     columns = ("item", "satuan", "butuh", "kirim", "kurang")
     sums = [tuple(one[name] for name in columns) for one in picture.items()]
     return [
+        Table("barang", text("kendali.laporan.barang", lang),
+              _head(lang, *columns), sums),
         Table("fasilitas", text("kendali.laporan.fasilitas", lang),
               [*_head(lang, "nama", "jenis", "status", "jarak", "untuk_desa"),
                *(text("kendali.kolom.stok", lang, item=item) for item in items)], facilities),
-        Table("barang", text("kendali.laporan.barang", lang),
-              _head(lang, *columns), sums),
         Table("rencana", text("kendali.laporan.rencana", lang),
               _head(lang, "item", "jumlah", "satuan", "gudang", "kode", "tujuan", "jarak"), sent),
         Table("kurang", text("kendali.laporan.kurang", lang),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Iterator
 from functools import lru_cache
 from html import escape
 from itertools import pairwise
@@ -18,7 +19,16 @@ from reportlab.lib.enums import TA_RIGHT
 from reportlab.lib.pagesizes import A4, landscape
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.platypus import Flowable, LongTable, Paragraph, SimpleDocTemplate, Spacer, TableStyle
+from reportlab.pdfbase.pdfmetrics import stringWidth
+from reportlab.platypus import (
+    CondPageBreak,
+    Flowable,
+    LongTable,
+    Paragraph,
+    SimpleDocTemplate,
+    Spacer,
+    TableStyle,
+)
 
 from catalog.messages import text
 from ogc_server.kendali.drawing import colour, geojson, legend
@@ -26,11 +36,14 @@ from ogc_server.kendali.picture import Picture
 from ogc_server.kendali.report import Report, Table
 
 _MOST_ROWS = 300
+_KM_A_DEGREE = 111.2
+"""Along a meridian of a sphere of 6,371 km."""
 _SHORT = 5
 """Characters that fit into the narrowest column."""
 _PAGE = landscape(A4)
 _WIDTH = _PAGE[0] - 30 * mm - 12  # a frame keeps 6 points free on each side
 _MAP = (_WIDTH, 92 * mm)
+_WAY, _STOCK, _NO_STOCK = (colors.HexColor(one) for one in ("#2f78a8", "#1c6b37", "#8a94a0"))
 _INK, _RED = colors.HexColor("#1b2430"), colors.HexColor("#b3191f")
 _TEXT = ParagraphStyle("text", fontName="Helvetica", fontSize=8, leading=10, textColor=_INK)
 _CELL = ParagraphStyle("cell", parent=_TEXT, fontSize=7, leading=8.4)
@@ -38,7 +51,9 @@ _HEAD = ParagraphStyle("head", parent=_CELL, fontName="Helvetica-Bold")
 _HEAD_NUMBER = ParagraphStyle("head-number", parent=_HEAD, alignment=TA_RIGHT)
 _TITLE = ParagraphStyle("title", parent=_TEXT, fontName="Helvetica-Bold", fontSize=15, leading=19)
 _HEADING = ParagraphStyle("heading", parent=_TEXT, fontName="Helvetica-Bold", fontSize=11, leading=15,
-                          spaceBefore=8, spaceAfter=3, keepWithNext=1)  # fmt: skip
+                          spaceBefore=8, spaceAfter=3)  # fmt: skip
+_FEW_ROWS = 25 * mm
+"""A heading with less room below it than this goes to the next page."""
 _MARK = ParagraphStyle("mark", parent=_TITLE, textColor=_RED)
 
 
@@ -70,7 +85,10 @@ def render(report: Report) -> bytes:
 
 
 def _facts(report: Report) -> Flowable:
-    pairs = [[Paragraph(escape(k), _HEAD), Paragraph(escape(v), _CELL)] for k, v in report.facts]
+    pairs = [
+        [Paragraph(escape(k), _HEAD), Paragraph(escape(str(_cell_text(v, report.lang))), _CELL)]
+        for k, v in report.facts
+    ]
     half = (len(pairs) + 1) // 2
     blank = [Paragraph("", _CELL)] * 2
     rows = [left + right for left, right in zip(pairs[:half], [*pairs[half:], blank], strict=False)]
@@ -85,7 +103,7 @@ def _facts(report: Report) -> Flowable:
 
 
 def _table(table: Table, lang: str) -> list[Flowable]:
-    found: list[Flowable] = [Paragraph(escape(table.title), _HEADING)]
+    found: list[Flowable] = [CondPageBreak(_FEW_ROWS), Paragraph(escape(table.title), _HEADING)]
     if not table.rows:
         return [*found, Paragraph(escape(text("kendali.laporan.kosong", lang)), _TEXT)]
     rows = [
@@ -127,10 +145,15 @@ def _widths(table: Table) -> list[float]:
 
 def _cell(value: Any, lang: str) -> Paragraph | str:
     """Return what stands in a cell; only what may need a second line is a paragraph: those take long."""
+    said = _cell_text(value, lang)
+    number = isinstance(value, int | float)
+    return _paragraph(said) if len(said) > _SHORT and not number else said
+
+
+def _cell_text(value: Any, lang: str) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _number(value, lang)
-    said = "" if value is None else str(value)
-    return _paragraph(said) if len(said) > _SHORT else said
+    return "" if value is None else str(value)
 
 
 @lru_cache(maxsize=20_000)
@@ -166,11 +189,11 @@ def _map(picture: Picture, lang: str) -> Flowable:
     ways = [shapely.LineString([at(*end) for end in line]) for line in sent]
     for way in shapely.clip_by_rect(np.array(ways, object), 0, 0, width, height) if ways else ():
         for (a, b), (c, d) in pairwise(shapely.get_coordinates(way).tolist()):  # nothing outside of the map
-            inside.add(Line(a, b, c, d, strokeColor=colors.HexColor("#0a4d78"), strokeWidth=0.3))
+            inside.add(Line(a, b, c, d, strokeColor=_WAY, strokeWidth=0.2))
     for point in parts["fasilitas"]["features"]:
         x, y = at(*point["geometry"]["coordinates"])
         if 0 <= x <= width and 0 <= y <= height:
-            fill = colors.HexColor("#1c6b37" if point["properties"]["ada"] else "#8a94a0")
+            fill = _STOCK if point["properties"]["ada"] else _NO_STOCK
             inside.add(Circle(x, y, 2.2, fillColor=fill, strokeColor=colors.white, strokeWidth=0.5))
     for centre in parts["pusat"]["features"]:
         if centre["geometry"]["type"] == "Point":
@@ -178,7 +201,8 @@ def _map(picture: Picture, lang: str) -> Flowable:
             inside.add(Circle(x, y, 4, fillColor=None, strokeColor=_RED, strokeWidth=1.5))
             inside.add(Circle(x, y, 1.2, fillColor=_RED, strokeColor=None))
     drawing.add(inside)
-    _legend(drawing, picture, lang)
+    _legend(drawing, picture, len(parts["rencana"]["features"]), lang)
+    _scale_bar(drawing, scale / _KM_A_DEGREE, lang)
     return drawing
 
 
@@ -197,17 +221,39 @@ def _polygon(shape: shapely.Geometry, fill: str, at: Any) -> Any:
     return path
 
 
-def _legend(drawing: Drawing, picture: Picture, lang: str) -> None:
-    for number, (label, fill) in enumerate(legend(picture.rows)):
-        y = 6 + number * 11
-        drawing.add(Rect(6, y, 12, 7, fillColor=colors.HexColor(fill), strokeColor=None))
-        drawing.add(
-            String(
-                22,
-                y + 1,
-                label or text("kendali.tab.desa", lang),
-                fontName="Helvetica",
-                fontSize=7,
-                fillColor=_INK,
-            )
-        )
+def _legend(drawing: Drawing, picture: Picture, drawn: int, lang: str) -> None:
+    signs = list(_signs(picture, drawn, lang))
+    wide = max((stringWidth(label, "Helvetica", 7) for label, _ in signs), default=0) + 28
+    back = colors.Color(1, 1, 1, 0.85)
+    drawing.add(Rect(3, 3, wide, 5 + 11 * len(signs), fillColor=back, strokeColor=None))
+    for number, (label, sign) in enumerate(reversed(signs)):
+        place = Group(sign, String(17, 1, label, fontName="Helvetica", fontSize=7, fillColor=_INK))
+        place.translate(6, 6 + number * 11)
+        drawing.add(place)
+
+
+def _signs(picture: Picture, drawn: int, lang: str) -> Iterator[tuple[str, Any]]:
+    """Yield what stands on the map in words, and its sign of at most 12 x 7 points."""
+    for label, fill in legend(picture.rows):
+        box = Rect(0, 0, 12, 7, fillColor=colors.HexColor(fill), strokeColor=None)
+        yield label or text("kendali.tab.desa", lang), box
+    for key, fill in (("gudang", _STOCK), ("tanpa", _NO_STOCK)) if picture.rows else ():
+        yield text(f"kendali.legenda.{key}", lang), Circle(6, 3.5, 2.2, fillColor=fill, strokeColor=None)
+    every = len(picture.shipments())
+    if drawn:
+        key = "rencana" if drawn >= every else "rencana_terbesar"
+        said = text(f"kendali.legenda.{key}", lang, n=_number(drawn, lang), semua=_number(every, lang))
+        yield said, Line(0, 3.5, 12, 3.5, strokeColor=_WAY, strokeWidth=0.8)
+    if picture.kind == "gempa":
+        yield text("kendali.legenda.pusat", lang), Circle(6, 3.5, 3, fillColor=None, strokeColor=_RED)
+
+
+def _scale_bar(drawing: Drawing, points_a_km: float, lang: str) -> None:
+    """Draw the longest bar of 1, 2 or 5 times a power of ten that is no longer than 30 mm."""
+    longest = 30 * mm / points_a_km
+    power = 10 ** math.floor(math.log10(longest))
+    km = max(one * power for one in (1, 2, 5) if one * power <= longest)
+    right = drawing.width - 8
+    drawing.add(Line(right - km * points_a_km, 8, right, 8, strokeColor=_INK, strokeWidth=1.5))
+    said = f"{_number(km, lang)} km"
+    drawing.add(String(right, 11, said, fontName="Helvetica", fontSize=7, fillColor=_INK, textAnchor="end"))

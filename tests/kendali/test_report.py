@@ -47,10 +47,19 @@ def test_the_workbook_holds_the_same_numbers_as_numbers(client: httpx.Client) ->
     assert "Desa terdampak" in book.sheetnames
     sheet = book["Desa terdampak"]
     assert sheet.freeze_panes == "A2"
+    assert (sheet.page_setup.orientation, sheet.page_setup.fitToHeight, sheet.print_title_rows) == (
+        "landscape",
+        0,
+        "$1:$1",
+    )
+    assert sheet.sheet_properties.pageSetUpPr.fitToPage
     header, *rows = sheet.iter_rows(values_only=True)
     column = header.index("Perkiraan jiwa")
     assert sum(row[column] or 0 for row in rows) == said["ringkasan"]["perkiraan"]["jiwa"]
     assert [row[0] for row in rows] == [row["kode"] for row in said["desa"]]
+    assert sheet.cell(2, column + 1).number_format == "#,##0"
+    facts = {row[0]: row[1] for row in book["Ringkasan"].iter_rows(values_only=True)}
+    assert facts["Perkiraan jiwa"] == said["ringkasan"]["perkiraan"]["jiwa"]  # a number
     _, *sent = book["Rencana kiriman"].iter_rows(values_only=True)
     assert sum(row[1] for row in sent) == said["ringkasan"]["item"][0]["kirim"]
     _, *unmet = book["Kebutuhan yang belum terpenuhi"].iter_rows(values_only=True)
@@ -88,6 +97,8 @@ def test_synthetic_data_and_exercises_are_marked_on_every_page(tmp_path: Path, s
         row[0] for row in openpyxl.load_workbook(io.BytesIO(sheet)).worksheets[0].iter_rows(values_only=True)
     ]
     assert first[:2] == ["LATIHAN: bukan kejadian nyata", "CONTOH SINTETIS"]
+    printed = {one.oddHeader.right.text for one in openpyxl.load_workbook(io.BytesIO(sheet)).worksheets}
+    assert printed == {"LATIHAN: bukan kejadian nyata · CONTOH SINTETIS"}  # on each page of each sheet
     made.close()
 
 
