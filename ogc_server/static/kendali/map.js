@@ -1,17 +1,32 @@
 // The map: our own boundaries in the dark, and six sources that stay and only change what they hold.
 import { config, number, t } from "../viewer/setup.js";
-import { baseStyle } from "../viewer/basemap.js";
 
 const NOTHING = { type: "FeatureCollection", features: [] };
 const SOURCES = ["peringatan", "desa", "rencana", "fasilitas", "gempa", "pusat", "gambar"];
 
+const graticule = () => {
+  const lines = [];
+  for (let lon = 90; lon <= 145; lon += 1) lines.push([[lon, -15], [lon, 10]]);
+  for (let lat = -15; lat <= 10; lat += 1) lines.push([[90, lat], [145, lat]]);
+  return { type: "Feature", properties: {}, geometry: { type: "MultiLineString", coordinates: lines } };
+};
+
+// A basemap of its own, of nothing but tiles: the viewer's has its first picture in its own page.
 const darkStyle = () => {
-  const style = baseStyle();
-  for (const layer of style.layers) {
-    if (layer.id === "sea") layer.paint = { "background-color": "#0c1620" };
-    else if (layer.id === "graticule") layer.paint = { "line-color": "#1b2a38", "line-width": 0.6 };
-    else if (layer.type === "fill") layer.paint = { "fill-color": "#1e2d3b" };
-    else if (layer.type === "line") layer.paint = { ...layer.paint, "line-color": "#3d5266" };
+  const style = {
+    version: 8, glyphs: `${config.base}/fonts/{fontstack}/{range}.pbf`, sources: { graticule: { type: "geojson", data: graticule() } },
+    layers: [
+      { id: "sea", type: "background", paint: { "background-color": "#0c1620" } },
+      { id: "graticule", type: "line", source: "graticule", paint: { "line-color": "#1b2a38", "line-width": 0.6 } },
+    ],
+  };
+  for (const id of config.basemap) {
+    const part = { source: `base:${id}`, "source-layer": id };
+    style.sources[part.source] = { type: "vector", tiles: [config.tiles[id]], maxzoom: 12 };
+    style.layers.push(
+      { id: `${part.source}:fill`, type: "fill", ...part, paint: { "fill-color": "#1e2d3b" } },
+      { id: `${part.source}:line`, type: "line", ...part, paint: { "line-color": "#3d5266", "line-width": ["interpolate", ["linear"], ["zoom"], 5, 0.15, 12, 0.7] } },
+    );
   }
   for (const name of SOURCES) style.sources[name] = { type: "geojson", data: NOTHING };
   const areas = ["==", ["geometry-type"], "Polygon"];
