@@ -129,8 +129,10 @@ class Snapshot:
     ) -> tuple[Dataset, VersionInfo]:
         """Return a dataset and the version asked for (None: the current one)."""
         dataset = self.dataset(dataset_id, caller)
-        if dataset.version is None or dataset.kind not in kinds:
+        if dataset.version is None:
             raise missing("collection", dataset_id)
+        if dataset.kind not in kinds:
+            raise missing("raster" if kinds == ("raster",) else "features", dataset_id)
         if version is None or version == dataset.version.version:
             if dataset_id in self.broken:
                 raise LayerBrokenError(self.broken[dataset_id], where=dataset_id)

@@ -23,6 +23,9 @@ from ogc_server.processes.persons import refuse_persons
 FORM = "application/x-www-form-urlencoded"
 _KNOWN = {"inputs", "outputs", "response", "subscriber", "mode", "id"}
 _QUALIFIED = {"value", "mediaType", "encoding", "schema"}
+_PLACE = re.compile(r"(-?[0-9]{1,3}(?:\.[0-9]{1,12})?)\s*[,;]\s*(-?[0-9]{1,2}(?:\.[0-9]{1,12})?)")
+_LEAST_CODE = 11
+"""No code of a region is less than that of Aceh; all of Indonesia lies between 11 south and 6 north."""
 _ASYNC = re.compile(r"(?:^|[,;\s])respond-async(?:$|[,;\s])")
 
 
@@ -166,11 +169,22 @@ def _typed(name: str, text: str, schema: dict[str, Any]) -> Any:
         except orjson.JSONDecodeError:
             raise ParameterError("process.input.json", f"inputs.{name[:60]}") from None
     items = list_schema(schema)
+    may_be_object = any(one.get("type") == "object" for one in schema.get("anyOf", ()))
+    if items and may_be_object and (point := _point(text)):
+        return point
     if items.get("type") == "object" and "\n" in text:
         return _table(name, text)
     if items and items.get("type") != "object":
         return _listed(text, numbers=items.get("type") in ("number", "integer"))
     return {"true": True, "on": True, "false": False}.get(text, text)
+
+
+def _point(text: str) -> dict[str, Any] | None:
+    """Return `108.29, -8.92` as GeoJSON; two codes are none, as those of regions begin at 11."""
+    found = _PLACE.fullmatch(text)
+    if not found or abs(float(found[2])) >= _LEAST_CODE:
+        return None
+    return {"type": "Point", "coordinates": [float(found[1]), float(found[2])]}
 
 
 def _table(name: str, text: str) -> list[dict[str, str]]:

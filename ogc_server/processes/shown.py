@@ -92,7 +92,11 @@ def table(rows: Sequence[Mapping[str, Any]], lang: Lang) -> tuple[list[Cell], li
     """
     plain = [dict(_parts(row)) for row in rows[:MOST_ROWS]]
     filled = {name for row in plain for name, value in row.items() if value not in _NOTHING}
-    names = [name for name in dict.fromkeys(name for row in plain for name in row) if name in filled]
+    names = _ordered(
+        [name for name in dict.fromkeys(name for row in plain for name in row) if name in filled]
+    )
+    if all(row.get(("asal",)) == "asal" for row in plain):  # one origin without a name: nothing is told
+        names = [name for name in names if name != ("asal",)]
     heads = [Cell(_heading(name, lang), any(_is_number(row.get(name)) for row in plain), ".".join(name))
              for name in names]  # fmt: skip
     cells = [
@@ -100,6 +104,16 @@ def table(rows: Sequence[Mapping[str, Any]], lang: Lang) -> tuple[list[Cell], li
         for row in plain
     ]
     return heads, cells
+
+
+def _ordered(names: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return columns with the name of a thing right behind its rank, as a phone shows the first few."""
+    rank, name = ("urutan",), ("nama",)
+    if rank not in names or name not in names:
+        return names
+    rest = [one for one in names if one != name]
+    at = rest.index(rank) + 1
+    return [*rest[:at], name, *rest[at:]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,3 +184,44 @@ def test_the_page_of_a_new_job_goes_on_by_itself_to_the_answer(door: httpx.Clien
     page = door.get(here).text
     assert 'http-equiv="refresh"' not in page
     assert all(f"/results?f={form}" in page for form in ("json", "csv", "geojson", "parquet"))
+
+
+def test_an_origin_is_written_as_longitude_and_latitude(door: httpx.Client) -> None:
+    """Two codes stay codes: none is less than 11, and no latitude of Indonesia is beyond that."""
+    where = "/processes/bantuan-terdekat/execution?f=html&lang=en"
+    for typed in ("107.12, -6.82", "107.12; -6.82", "107.12,-6.82"):
+        page = door.post(where, data={"asal": typed, "k": "1", "_bentuk": "html"})
+        assert page.status_code == 200, page.text[:300]
+        assert '"asked":[{"type":"Point","coordinates":[107.12,-6.82]}]' in page.text.replace(" ", "")
+    codes = door.post(where, data={"asal": "32.03.01.2001, 32.03.01.2002", "_bentuk": "html"})
+    assert codes.status_code == 200
+    assert door.post(where, data={"asal": "32.03, 11.01", "_bentuk": "html"}).status_code == 400, "codes"
+
+
+@pytest.mark.parametrize("lang", ["id", "en"])
+@pytest.mark.parametrize(
+    ("process", "typed"),
+    [
+        ("wilayah-terdampak", {"area": "Cianjur"}),
+        ("alokasi-bantuan", {"kebutuhan": "banyak", "stok": "cukup"}),
+        ("bantuan-terdekat", {"asal": "107.12, -6.82", "k": "0"}),
+        ("bantuan-terdekat", {"asal": "107.12, -6.82", "k": "tiga"}),
+        ("statistik-zonal", {"raster": "x", "kelas": "satu; dua"}),
+        ("agregasi", {"data": '{"a": 1}', "menurut": "a"}),
+    ],
+)
+def test_what_is_wrong_is_said_in_the_readers_language(
+    door: httpx.Client, process: str, typed: dict[str, str], lang: str
+) -> None:
+    page = door.post(f"/processes/{process}/execution?f=html&lang={lang}", data={**typed, "_bentuk": "html"})
+    assert page.status_code == 400
+    said = page.text.split('id="salah"')[1].split("</section>")[0]
+    assert not re.search(r"Input should|valid (dict|list|number)|skema|schema", said), said
+
+
+def test_the_name_of_a_facility_stands_beside_its_rank() -> None:
+    rows = [{"asal": "asal", "urutan": 1, "jarak_m": 5.0, "nama": "Gudang", "lon": 1.0}]
+    heads, _ = table(rows, "id")
+    assert [head.name for head in heads] == ["urutan", "nama", "jarak_m", "lon"]
+    named = [{**rows[0], "asal": "32.03.01.2001"}]
+    assert table(named, "id")[0][0].name == "asal"
