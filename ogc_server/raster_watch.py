@@ -26,6 +26,8 @@ from ogc_server.snapshot import Snapshot
 
 LOGGER = logging.getLogger(__name__)
 _PAUSE = 1.0
+_LAID = 128
+"""Rasters whose archives are laid out for the short way; those of the others are found by who asks."""
 _WARM = 16
 """Rasters whose files are opened ahead; of the others the first request opens them."""
 _DEEPER = 2
@@ -64,7 +66,7 @@ class RasterWatch:
 
     def look(self) -> None:
         """Look once: lay out the archives, then warm what is new."""
-        rasters = current(self._service.live.snapshot)
+        rasters = current(self._service.live.snapshot, _LAID)
         maps = self._service.tiles().maps
         maps.look(rasters)
         for dataset, info in rasters[:_WARM]:
@@ -100,14 +102,14 @@ class RasterWatch:
                 return  # who asks for it is told
 
 
-def current(snapshot: Snapshot) -> list[tuple[Dataset, VersionInfo]]:
-    """Return the rasters that anybody may see, at their current versions."""
+def current(snapshot: Snapshot, most: int) -> list[tuple[Dataset, VersionInfo]]:
+    """Return rasters that anybody may see, at their current versions."""
     ids = [
         one
         for one in snapshot.collections
         if (entry := snapshot.listed[one]).kind == "raster" and may_see(entry.access)
     ]
-    found = snapshot.datasets(one for one in ids if one not in snapshot.broken)
+    found = snapshot.datasets([one for one in ids if one not in snapshot.broken][:most])
     return [(dataset, dataset.version) for dataset in found if dataset.version is not None]
 
 

@@ -335,7 +335,7 @@ def test_directories_are_read_as_the_package_writes_them(
         entries.append(Entry(tile_id, end if packed and offset % 3 else offset, length, run))
         end = entries[-1].offset + length
     found = _directory(gzip.decompress(serialize_directory(entries)))
-    assert found.ids == [one.tile_id for one in entries]
-    assert found.offsets == [one.offset for one in entries]
-    assert found.lengths == [one.length for one in entries]
-    assert found.runs == [one.run_length for one in entries]
+    assert list(found.ids) == [one.tile_id for one in entries]
+    assert list(found.offsets) == [one.offset for one in entries]
+    assert list(found.lengths) == [one.length for one in entries]
+    assert list(found.runs) == [one.run_length for one in entries]

@@ -22,11 +22,14 @@ from layers.tiles.grid import GRIDS
 from layers.tiles.making import Build
 from layers.tiles.options import LayerOptions
 from layers.tiles.state import TileFiles
+from ogc_server.app import create_app
 from ogc_server.tiles_desk import TileDesk
 from tests.ogc_server.conftest import running
 from tests.ogc_server.rasters import fill_rasters, index, publish
 from tests.ogc_server.test_maps import styled
 from tests.ogc_server.world import World, make_settings, open_world
+from tests.servers import until
+from tests.servers.thread import in_thread
 
 TILES = "/collections/bahaya/map/tiles"
 PLACES = [
@@ -263,3 +266,15 @@ def test_the_command_builds_and_tells(fresh: World, tmp_path: Path) -> None:
     assert archive.stat().st_mtime_ns != stamp
     (fresh.settings.config_dir / "satudata.yml").write_text("tiles: {raster_tiles: 0}\n", "utf-8")
     assert run("status") == []
+
+
+def test_files_are_open_before_anybody_asks_but_for_restricted_ones(world: World) -> None:
+    build(world, "bahaya", "bahaya-rahasia")
+    app: Any = create_app(world.settings, catalog=world.catalog, store=world.store)
+    with in_thread(app):
+        pool = app.state.service.rasters()
+        until(lambda: {"bahaya", "kelas"} <= {key[0] for key in pool.idle()}, "open files", seconds=WAIT)
+        maps = app.state.service.tiles().maps
+        until(lambda: maps.stored("bahaya", 1, "WebMercatorQuad", 0, 0, 0), "what is laid out", seconds=WAIT)
+        assert "bahaya-rahasia" not in {key[0] for key in pool.idle()}
+        assert maps.stored("bahaya-rahasia", 1, "WebMercatorQuad", 0, 0, 0) is None
