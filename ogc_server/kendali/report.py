@@ -88,7 +88,8 @@ def report(service: Service, snapshot: Snapshot, picture: Picture, lang: str) ->
         Table("sumber", t("sumber"),
               _head(lang, "data", "koleksi", "versi", "dibuat", "produsen", "lisensi", "tanda"), [
             (one["judul"], one["id"], one["versi"], when(one.get("dibuat")), one.get("produsen"),
-             one.get("lisensi"), synthetic if one.get("sintetis") else "") for one in used
+             one.get("lisensi") or t("tanpa_lisensi"), synthetic if one.get("sintetis") else "")
+            for one in used
         ]),
         Table("umpan", t("umpan"), _head(lang, "umpan", "keadaan", "terakhir", "umur", "alasan"), [
             (one["judul"], text(f"kendali.umpan.{one['keadaan']}", lang), when(one["terakhir_baik"]),
@@ -97,7 +98,8 @@ def report(service: Service, snapshot: Snapshot, picture: Picture, lang: str) ->
         villages,
         *aid,
     ]  # fmt: skip
-    notes = [*picture.notes.get(lang, []), t("perkiraan")]
+    none = [] if picture.rows else [text("kendali.kosong.desa", lang)]
+    notes = [*none, *picture.notes.get(lang, []), t("perkiraan")]
     title = t("judul", nama=picture.titles[lang])
     return Report(lang, title, marks, [(k, v) for k, v in facts if v != ""], notes, tables, picture)
 

@@ -67,7 +67,8 @@ def render(report: Report) -> bytes:
     story: list[Flowable] = [Paragraph(escape(mark), _MARK) for mark in report.marks]
     story += [Paragraph(escape(report.title), _TITLE), Spacer(1, 2 * mm), _facts(report)]
     story += [Paragraph(escape(note), _TEXT) for note in report.notes]
-    story += [Spacer(1, 3 * mm), _map(report.picture, report.lang)]
+    if len(report.picture.shapes):
+        story += [Spacer(1, 3 * mm), _map(report.picture, report.lang)]
     for table in report.tables:
         story += _table(table, report.lang)
 
@@ -170,8 +171,6 @@ def _map(picture: Picture, lang: str) -> Flowable:
     width, height = _MAP
     drawing = Drawing(width, height)
     drawing.add(Rect(0, 0, width, height, fillColor=colors.HexColor("#eef3f7"), strokeColor=None))
-    if not len(picture.shapes):
-        return drawing
     west, south, east, north = shapely.total_bounds(picture.shapes)
     squeeze = math.cos(math.radians((south + north) / 2))
     scale = min(width / ((east - west) * squeeze or 1), height / ((north - south) or 1)) * 0.92
@@ -183,7 +182,10 @@ def _map(picture: Picture, lang: str) -> Flowable:
 
     parts = geojson(picture)
     for row, shape in zip(picture.rows, picture.shapes, strict=True):
-        drawing.add(_polygon(shape, colour(row), at))
+        drawing.add(_polygon(shape, at, fill=colour(row)))
+    if picture.area is not None:
+        outline = shapely.clip_by_rect(picture.area, west, south, east, north)
+        drawing.add(_polygon(outline, at, stroke="#0b4f7a", width=1.2))
     inside = Group()
     sent = (line["geometry"]["coordinates"] for line in parts["rencana"]["features"])
     ways = [shapely.LineString([at(*end) for end in line]) for line in sent]
@@ -206,11 +208,14 @@ def _map(picture: Picture, lang: str) -> Flowable:
     return drawing
 
 
-def _polygon(shape: shapely.Geometry, fill: str, at: Any) -> Any:
+def _polygon(
+    shape: shapely.Geometry, at: Any, *, fill: str = "", stroke: str = "#55606c", width: float = 0.25
+) -> Any:
     if shape.geom_type == "Point":
         x, y = at(shape.x, shape.y)
         return Circle(x, y, 1, fillColor=colors.HexColor(fill), strokeColor=None)
-    path = Path(fillColor=colors.HexColor(fill), strokeColor=colors.HexColor("#55606c"), strokeWidth=0.25)
+    inside = colors.HexColor(fill) if fill else None
+    path = Path(fillColor=inside, strokeColor=colors.HexColor(stroke), strokeWidth=width)
     for part in shapely.get_parts(shape):
         for ring in (part.exterior, *part.interiors) if part.geom_type == "Polygon" else ():
             first, *rest = ((x, y) for x, y in shapely.get_coordinates(ring).tolist())
@@ -254,6 +259,10 @@ def _scale_bar(drawing: Drawing, points_a_km: float, lang: str) -> None:
     power = 10 ** math.floor(math.log10(longest))
     km = max(one * power for one in (1, 2, 5) if one * power <= longest)
     right = drawing.width - 8
+    back = colors.Color(1, 1, 1, 0.85)
+    drawing.add(
+        Rect(right - km * points_a_km - 4, 4, km * points_a_km + 8, 16, fillColor=back, strokeColor=None)
+    )
     drawing.add(Line(right - km * points_a_km, 8, right, 8, strokeColor=_INK, strokeWidth=1.5))
     said = f"{_number(km, lang)} km"
     drawing.add(String(right, 11, said, fontName="Helvetica", fontSize=7, fillColor=_INK, textAnchor="end"))

@@ -77,6 +77,12 @@ def test_a_drawn_area_gets_its_report(client: httpx.Client, form: str) -> None:
         assert book["Desa terdampak"].max_row > 20
 
 
+def test_where_nobody_is_hit_the_report_says_so(client: httpx.Client) -> None:
+    sea = {"type": "Polygon", "coordinates": [[[105, -9], [105.2, -9], [105.2, -8.8], [105, -9]]]}
+    answer = client.post("/kendali/laporan?f=pdf&lang=en", json={"area": sea})
+    assert "No village is hit." in words(answer.content)
+
+
 def test_synthetic_data_and_exercises_are_marked_on_every_page(tmp_path: Path, shared_data: Path) -> None:
     made: Desk = make(tmp_path / "desk")
     fill(World(made.settings, made.catalog, made.store), shared_data, synthetic=True)
