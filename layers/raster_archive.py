@@ -40,13 +40,14 @@ from layers.raster_tile import CRS_OF, TILE, Drawing, empty
 from layers.tiles.grid import GRIDS, Grid
 from layers.tiles.making import Build, Meter, Progress, is_needed, make
 from layers.tiles.options import LayerOptions
-from layers.tiles.plan import DEEPEST
 from layers.tiles.state import GridReport, TileFiles, TileState
 
 _ALMOST = 1.2
 """A pixel up to so many cells wide counts as being as large as a cell."""
 _BATCH_BITS = 6
 """Two to this power tiles, 8 x 8 of a zoom, are drawn by one thread."""
+_LAST = 22
+"""The deepest zoom of an archive: pixels of 4 cm."""
 _GROWTH = 4
 """A zoom has at most about so many times the bytes of the one above it."""
 _NICE = 10
@@ -118,10 +119,10 @@ def build_map(drawing: Drawing, most: MapOrder, order: Build, progress: Progress
 
 
 def native_zoom(info: VersionInfo, grid: Grid) -> int:
-    """Return the first zoom whose pixels are as small as the raster's cells; at most the last one served."""
+    """Return the first zoom whose pixels are as small as the raster's cells; at most 22."""
     west, south, east, north = _box(info, grid)
     cell = min((east - west) / info.extra["width"], (north - south) / info.extra["height"])
-    return min(max(0, math.ceil(math.log2(grid.side(0) / TILE / (cell * _ALMOST)))), DEEPEST)
+    return min(max(0, math.ceil(math.log2(grid.side(0) / TILE / (cell * _ALMOST)))), _LAST)
 
 
 def _box(info: VersionInfo, grid: Grid) -> BBox:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from catalog.messages import text
+from layers.raster_archive import native_zoom
 from layers.raster_grid import Box, over
 from layers.raster_tile import TILE, Drawing
 from layers.tiles.grid import GRIDS, Grid
@@ -129,7 +130,8 @@ def tile_set(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     if layer.info.bbox:
         west, south, east, north = layer.info.bbox
         doc["boundingBox"] = {"lowerLeft": [west, south], "upperRight": [east, north], "crs": CRS84.uri}
-        doc["tileMatrixSetLimits"] = [limit(grid, layer.info.bbox, zoom) for zoom in range(DEEPEST + 1)]
+        last = max(DEEPEST, native_zoom(layer.info, grid))
+        doc["tileMatrixSetLimits"] = [limit(grid, layer.info.bbox, zoom) for zoom in range(last + 1)]
     state = service.tiles().map_state(drawing)
     report = state.grids.get(grid.id)
     doc["archive"] = {**summary(state), **(report.model_dump(exclude={"thinned"}) if report else {})}

@@ -58,12 +58,14 @@ def values(seed: int = 1, side: tuple[int, int] = (90, 130)) -> Any:
     return np.kron(coarse, np.ones((8, 8), "float32"))[: side[0], : side[1]]
 
 
-def store_raster(root: Path, pixels: Any, *, crs: str = "EPSG:4326", layer: str = "suhu") -> VersionInfo:
+def store_raster(
+    root: Path, pixels: Any, *, crs: str = "EPSG:4326", layer: str = "suhu", place: Any = None
+) -> VersionInfo:
     """Store version 1 of a raster."""
     path = root / f"{layer}.tif"
     with rasterio.open(
         path, "w", driver="GTiff", width=pixels.shape[1], height=pixels.shape[0], count=1, dtype=pixels.dtype,
-        crs=crs, transform=PLACES[crs], nodata=-1,
+        crs=crs, transform=place or PLACES[crs], nodata=-1,
     ) as out:  # fmt: skip
         out.write(pixels, 1)
     return write_cog(path, root / "layers", layer, 1, "")
@@ -147,6 +149,14 @@ def test_the_native_zoom_is_where_a_pixel_is_as_large_as_a_cell(tmp_path: Path) 
         cell = 0.01 * (grid.half / 180)
         zoom = native_zoom(info, grid)
         assert grid.side(zoom) / TILE <= cell * 1.25 < grid.side(zoom - 1) / TILE * 1.25
+
+
+def test_a_picture_of_a_street_is_archived_down_to_its_cells(tmp_path: Path) -> None:
+    place = from_origin(11_900_000, -700_000, 0.1, 0.1)
+    info = store_raster(tmp_path, np.full((300, 300), 4, "float32"), crs="EPSG:3857", place=place)
+    state = build_map(drawing(info), MOST, order(tmp_path))
+    assert state.grids["WebMercatorQuad"].max_zoom == native_zoom(info, GRIDS["WebMercatorQuad"]) == 21
+    assert state.grids["WebMercatorQuad"].tiles < 60
 
 
 def test_the_pmtiles_package_reads_it(tmp_path: Path) -> None:
