@@ -68,6 +68,8 @@ def links(ask: Ask, dataset: Dataset, version: int | None) -> list[dict[str, Any
         to("/coverage", f"{OGC_REL}coverage", TIFF, "link.coverage-tif", f="tif"),
         to("/coverage", f"{OGC_REL}coverage", COVJSON, "link.coverage-json", f="covjson"),
         to("/cog", "enclosure", COG_MEDIA, "link.cog"),
+        to("/position", "data", COVJSON, "raster.edr.position"),  # so clients of EDR know their collections
+        to("/area", "data", COVJSON, "raster.edr.area"),
         to("/schema", f"{OGC_REL}schema", SCHEMA, "link.raster-schema"),
         to("/map", f"{OGC_REL}map", "image/png", "link.map", f="png"),
         to("/map/tiles", f"{OGC_REL}tilesets-map", JSON, "link.map-tilesets"),

@@ -17,6 +17,7 @@ from covjson_pydantic.coverage import Coverage
 from exactextract import exact_extract
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from owslib.ogcapi.edr import EnvironmentalDataRetrieval
 from pyproj import Transformer
 from shapely.geometry import mapping
 
@@ -194,3 +195,12 @@ def test_the_collection_describes_its_queries_as_edr_does(client: httpx.Client) 
     for name in variables["output_formats"]:
         href = doc["data_queries"]["position"]["link"]["href"]
         assert client.get(href, params={"coords": "POINT(107 -6.7)", "f": name}).status_code == 200
+
+
+def test_owslib_finds_the_rasters_and_asks_them(client: httpx.Client) -> None:
+    service = EnvironmentalDataRetrieval(str(client.base_url))
+    assert {"bahaya", "kelas"} <= set(service.data())
+    assert not {"bahaya-rahasia"} & set(service.data())
+    found = service.query_data("bahaya", "position", coords="POINT(107.1 -6.7)")
+    answer = client.get("/collections/bahaya/position", params={"coords": "POINT(107.1 -6.7)"})
+    assert found == answer.json()
