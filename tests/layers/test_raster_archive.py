@@ -21,7 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pmtiles.reader import MmapSource, Reader, all_tiles
-from pmtiles.tile import Entry, TileType, serialize_directory
+from pmtiles.tile import Compression, Entry, TileType, serialize_directory, tileid_to_zxy, zxy_to_tileid
+from pmtiles.writer import Writer
 from pydantic import TypeAdapter
 from pyproj import Transformer
 from rasterio.transform import from_origin
@@ -349,3 +350,19 @@ def test_directories_are_read_as_the_package_writes_them(
     assert list(found.offsets) == [one.offset for one in entries]
     assert list(found.lengths) == [one.length for one in entries]
     assert list(found.runs) == [one.run_length for one in entries]
+
+
+def test_leaves_of_a_large_archive_are_found(tmp_path: Path) -> None:
+    path, chance = tmp_path / "besar.pmtiles", np.random.default_rng(4)
+    ids = np.unique(chance.integers(zxy_to_tileid(9, 0, 0), zxy_to_tileid(10, 0, 0), 40_000)).tolist()
+    bodies = {tile_id: b"%d" % (tile_id // 3) for tile_id in ids}
+    with path.open("wb") as file:
+        writer = Writer(file)  # type: ignore[no-untyped-call]
+        for tile_id, body in bodies.items():
+            writer.write_tile(tile_id, body)  # type: ignore[no-untyped-call]
+        writer.finalize({"tile_type": TileType.PNG, "tile_compression": Compression.NONE}, {})  # type: ignore[no-untyped-call]
+    archive = Archive(path)
+    assert archive.header["leaf_directory_length"] > 0
+    archive.decode()
+    for tile_id in chance.integers(zxy_to_tileid(9, 0, 0), zxy_to_tileid(10, 0, 0), 2_000).tolist():
+        assert archive.get(*tileid_to_zxy(tile_id)) == bodies.get(tile_id)
