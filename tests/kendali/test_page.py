@@ -315,6 +315,16 @@ def test_an_area_waits_for_boundaries_that_are_being_prepared(page: Page, addres
     expect(page.locator("#viewer-status")).to_have_text("")
     assert asked == ["POST", "POST"]
 
+    missing = {"title": "Lapisan belum ada", "code": "process-not-configured"}
+    page.route(
+        "**/kendali/jawaban*",
+        lambda route: route.fulfill(status=503, headers={"Retry-After": "30"}, json=missing),
+    )
+    page.get_by_role("button", name="Gambar area").click()
+    page.locator("#teks-area").fill("107.05 -6.9\n107.2 -6.9\n107.2 -6.75")
+    page.get_by_role("button", name="Hitung").click()
+    expect(page.locator("#jumlah-titik")).to_contain_text("Lapisan belum ada")  # said at once
+
 
 def test_the_report_is_taken_in_both_forms(page: Page, address: str, tmp_path: Path) -> None:
     watch = look(page, address, "en")

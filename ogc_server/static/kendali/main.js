@@ -36,6 +36,8 @@ const patient = async (path, options) => {
     const answer = await fetch(path, options);
     const seconds = Number(answer.headers.get("Retry-After"));
     if (answer.status !== 503 || !seconds) return answer;
+    const { code } = await answer.clone().json().catch(() => ({}));
+    if (code === "process-not-configured") return answer; // no waiting makes a missing layer come
     say(t("menyiapkan"));
     await new Promise((again) => setTimeout(again, Math.min(seconds, 5) * 1000));
   }

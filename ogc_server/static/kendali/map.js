@@ -76,7 +76,7 @@ export const showAnswer = (map, answer) => {
   const extend = (at) => (typeof at[0] === "number" ? box.extend(at) : at.forEach(extend));
   for (const feature of [...answer.peta.desa.features, ...answer.peta.pusat.features]) extend(feature.geometry.coordinates);
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  if (!box.isEmpty()) map.fitBounds(box, { padding: 40, maxZoom: 12, duration: calm ? 0 : 800 });
+  if (!box.isEmpty()) map.fitBounds(box, { padding: 40, maxZoom: answer.ringkasan.desa ? 12 : 6, duration: calm ? 0 : 800 });
 };
 
 const plan = (answer) => {
