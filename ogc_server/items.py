@@ -78,7 +78,8 @@ def items(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
         ask.check(tag, cache)
         page = _page(ask, reader, query)
     links = _links(service, ask, dataset, info, query, page)
-    answer = _represent(ask, dataset, info, schema, page, links)
+    below = basemap(service, snapshot, ask) if ask.chosen.name == "html" else []
+    answer = _represent(ask, dataset, info, schema, page, links, below)
     answer.tag, answer.cache = tag, cache
     answer.headers |= {
         "Content-Crs": f"<{crs.uri}>",
@@ -333,6 +334,7 @@ def _represent(
     schema: LayerSchema,
     page: Page,
     links: list[dict[str, Any]],
+    below: list[dict[str, str]],
 ) -> Answer:
     name = ask.chosen.name
     if name == "csv":
@@ -347,7 +349,8 @@ def _represent(
         context = {
             "collection_id": dataset.id, "title": dataset.record.title.get(ask.lang) or dataset.id,
             "synthetic": dataset.record.synthetic, "mappable": schema.geometry_type is not None,
-            "filter": ask.values.get("filter", ""), "columns": ask.values.get("properties") or schema.names(),
+            "filter": ask.values.get("filter", ""),
+            "columns": ask.values.get("properties") or schema.names(), "basemap": below,
         }  # fmt: skip
         return document(ask, doc, "items.html", context)
     body = formats.feature_collection(page.features, page.matched, links)
