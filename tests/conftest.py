@@ -40,14 +40,15 @@ _REAL_CONNECT = socket.socket.connect
 # The slowest files begin first, so that no worker sits idle while another one ends with them
 # (`--dist loadfile --no-loadscope-reorder`; a file stays with one worker, as its fixtures do).
 SLOWEST = (
-    "analysis/test_verify_spark.py",
     "cli/test_road.py",
-    "harvesters/test_arcgis_road.py",
+    "analysis/test_verify_spark.py",
     "kendali/test_page.py",
-    "harvesters/test_crash.py",
     "ogc_server/test_viewer.py",
-    "cli/test_use_docs.py",
     "ogc_server/test_pages.py",
+    "harvesters/test_crash.py",
+    "harvesters/test_bad_input_files.py",
+    "cli/test_use_docs.py",
+    "harvesters/test_arcgis_road.py",
     "cli/test_serve.py",
     "cli/test_downloads.py",
     "ogc_server/test_processes_served.py",

@@ -16,8 +16,10 @@ done
 if [ -n "$absent" ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "Installing Debian packages:$absent"
-    apt-get update -qq >/dev/null 2>&1
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $absent >/dev/null 2>&1 ||
+    # Another apt may hold the lock and a mirror may hang: both are waited for, and not for ever.
+    patient="-o DPkg::Lock::Timeout=300 -o Acquire::Retries=3"
+    timeout 600 apt-get $patient update -qq >/dev/null || echo "apt-get update failed or took longer than 10 minutes" >&2
+    DEBIAN_FRONTEND=noninteractive timeout 1800 apt-get $patient install -y -qq --no-install-recommends $absent >/dev/null ||
       echo "MISSING: could not install$absent; tests that need them are SKIPPED"
   else
     echo "MISSING:$absent (run as root on Debian to have them installed); tests that need them are SKIPPED"
@@ -26,6 +28,6 @@ fi
 
 for script in tests/servers/setup_pycsw.sh tests/servers/setup_koop.sh tests/servers/setup_web.sh $([ "${1:-}" = full ] && echo tests/servers/setup_ckan.sh tests/servers/setup_compose.sh); do
   [ -x "$script" ] || continue
-  "$script" || echo "MISSING: $script failed; tests that need it are SKIPPED"
+  timeout 1800 "$script" || echo "MISSING: $script failed, or took longer than 30 minutes; tests that need it are SKIPPED"
 done
 exit 0

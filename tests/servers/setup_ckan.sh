@@ -10,7 +10,7 @@ need() { # need COMMAND PACKAGE...
     command -v "$1" >/dev/null 2>&1 && return 0
     shift
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
+        DEBIAN_FRONTEND=noninteractive timeout 900 apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 install -y -q --no-install-recommends "$@"
     else
         echo "setup_ckan: missing; please install: $*" >&2
         return 1

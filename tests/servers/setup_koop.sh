@@ -13,5 +13,6 @@ cd "$folder"
 [ -f package.json ] || echo '{"name": "koop-for-tests", "private": true}' > package.json
 echo "Installing Koop into $folder"
 # shellcheck disable=SC2086 - the names are separate words
-npm install --legacy-peer-deps --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error $wanted >/dev/null
+npm install --legacy-peer-deps --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error \
+  --fetch-retries=5 $wanted >/dev/null
 echo "$wanted" > .installed

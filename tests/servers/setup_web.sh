@@ -12,5 +12,6 @@ cd "$folder"
 [ -f package.json ] || echo '{"name": "web-for-tests", "private": true}' > package.json
 echo "Installing Leaflet and OpenLayers into $folder"
 # shellcheck disable=SC2086 - the names are separate words
-npm install --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error $wanted >/dev/null
+npm install --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error \
+  --fetch-retries=5 $wanted >/dev/null
 echo "$wanted" > .installed
