@@ -27,7 +27,7 @@ from ogc_server.tiles_desk import TileDesk
 from ogc_server.viewer_picture import Frame, Picture, draw, read
 
 LOGGER = logging.getLogger(__name__)
-REVISION = 2
+REVISION = 3
 """Part of a picture's name: raise it when the same layers are drawn differently."""
 _GRID = "WebMercatorQuad"
 _KEPT, _KEPT_FILES = 4, 16

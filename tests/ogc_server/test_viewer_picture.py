@@ -129,6 +129,30 @@ def test_tiles_of_any_number_of_units_lie_where_they_are(extent: int) -> None:
     assert shapely.box(4096 - 1024, 1024, 4096 + 1024, 2048).equals(area)
 
 
+def test_an_area_that_rounding_has_flattened_does_not_cost_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """GDAL refuses such a tile whole, and there was no picture."""
+    flat = [[0, 0], [0, 0], [0, 0], [0, 0]]
+    bow = [[0, 0], [100, 100], [100, 0], [0, 100], [0, 0]]
+    drawn = [[1000, 1000], [2000, 1000], [2000, 2000], [1000, 2000], [1000, 1000]]
+    features = [
+        {"geometry": {"type": kind, "coordinates": found}, "properties": {FID: str(n)}}
+        for n, (kind, found) in enumerate(
+            [("Polygon", [flat]), ("Polygon", [[[0, 0], [1, 1]]]), ("MultiPolygon", [[bow], [drawn]]),
+             ("Point", [5, 5]), ("LineString", [[0, 0], [5, 5]])]
+        )
+    ]  # fmt: skip
+    said = {"batas": {"extent": 4096, "features": features}}
+    monkeypatch.setattr(mapbox_vector_tile, "decode", lambda *_, **__: said)
+    desk = cast("TileDesk", SimpleNamespace(tile=lambda *_: Tile(gzip.compress(b"x"), "x")))
+    layers = [(cast("Dataset", SimpleNamespace(id="batas")), cast("VersionInfo", None))]
+    frame = Frame(0, range(1), range(1))
+    picture = draw(read(desk, layers, frame), frame)
+    assert picture is not None
+    assert land(picture).intersects(shapely.Point(1500, 1500))
+
+
 def test_a_polygon_is_told_from_its_neighbour_and_from_its_holes() -> None:
     """A space between polygons, none before a hole: the map's script builds its areas by that."""
     frame = Frame(0, range(1), range(1))

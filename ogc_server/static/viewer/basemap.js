@@ -85,11 +85,10 @@ export const showOnline = (map, shown) => {
   if (!config.online) return;
   if (shown && !map.getSource("online")) {
     map.addSource("online", { type: "raster", tiles: [config.online.url], tileSize: 256, attribution: config.online.attribution });
-    const above = map.getStyle().layers.find((layer) => layer.id !== "sea")?.id;
+    // over our own land, which shows where the others do not answer; below our borders
+    const above = map.getStyle().layers.find((layer) => !/^(sea$|graticule$|overview:|base:.*:fill$)/.test(layer.id))?.id;
     map.addLayer({ id: "online", type: "raster", source: "online" }, above);
     map.on("error", (event) => { if (event.sourceId === "online") say(t("basemap.failed")); });
   }
   if (map.getLayer("online")) map.setLayoutProperty("online", "visibility", shown ? "visible" : "none");
-  for (const layer of map.getStyle().layers)
-    if (/^(overview|base:.*):fill$/.test(layer.id)) map.setPaintProperty(layer.id, "fill-opacity", shown ? 0 : 1);
 };

@@ -27,13 +27,18 @@ export const startInspect = (map, layers, selection, openPanel) => {
   let marker = null;
   let turn = 0;
   const inspect = async (point, lngLat) => {
-    const box = [[point.x - 4, point.y - 4], [point.x + 4, point.y + 4]];
+    const near = matchMedia("(pointer: coarse)").matches ? 14 : 5; // points and lines are hard to hit
+    const box = [[point.x - near, point.y - near], [point.x + near, point.y + near]];
+    const at = (names) => {
+      const areas = names.filter((name) => map.getLayer(name).type === "fill"); // one is in an area or not
+      return areas.length ? map.queryRenderedFeatures(point, { layers: areas }) : map.queryRenderedFeatures(box, { layers: names });
+    };
     const cards = [];
     for (const one of layers.shown.filter((shown) => shown.visible)) {
       const known = layerOf(one.id);
       if (known.kind === "raster") { cards.push(rasterCard(known, lngLat).catch((error) => ({ card: element("p", {}, `${known.title}: ${error.message}`) }))); continue; }
       const names = layers.ids(one.id).filter((name) => map.getLayer(name));
-      const seen = new Map(map.queryRenderedFeatures(box, { layers: names }).map((feature) => [feature.properties.fid, feature]));
+      const seen = new Map(at(names).map((feature) => [feature.properties.fid, feature]));
       const owner = known.kind === "table" ? layerOf(Object.keys(one.style.sources)[0]) ?? known : known;
       for (const [fid, feature] of [...seen].slice(0, 5)) if (fid !== undefined) cards.push(featureCard(owner, fid, feature.properties));
     }
