@@ -103,7 +103,8 @@ def test_synthetic_data_and_exercises_are_marked_on_every_page(tmp_path: Path, s
         row[0] for row in openpyxl.load_workbook(io.BytesIO(sheet)).worksheets[0].iter_rows(values_only=True)
     ]
     assert first[:2] == ["LATIHAN: bukan kejadian nyata", "CONTOH SINTETIS"]
-    printed = {one.oddHeader.right.text for one in openpyxl.load_workbook(io.BytesIO(sheet)).worksheets}
+    book: Any = openpyxl.load_workbook(io.BytesIO(sheet))
+    printed = {one.oddHeader.right.text for one in book.worksheets}
     assert printed == {"LATIHAN: bukan kejadian nyata · CONTOH SINTETIS"}  # on each page of each sheet
     made.close()
 
