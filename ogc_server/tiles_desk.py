@@ -93,7 +93,7 @@ class TileDesk:
     def state(self, dataset: Dataset, info: VersionInfo) -> TileState:
         """Return how far the version's archives are; `on-request` where there will be none."""
         options = self._options.tiles(dataset.source_id, dataset.remote_id, dataset.id)
-        if options.on_request and self._postgis:
+        if (options.on_request and self._postgis) or info.bbox is None:
             return TileState(state="on-request")
         return TileFiles.of(self._root, info.layer_id, info.version).read()
 

@@ -87,6 +87,8 @@ def planned(
     info = dataset.version
     if dataset.kind != "feature" or info is None or info.schema is None or info.schema.geometry_type is None:
         return None
+    if info.bbox is None:  # nothing has a place (no earthquake today): there is nothing to cut
+        return None
     where = (dataset.source_id, dataset.remote_id, dataset.id)
     asked = options.tiles(*where)
     if asked.on_request and postgis:
