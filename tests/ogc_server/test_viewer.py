@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from catalog.model import FieldDef, FieldType, LayerSchema, RegionCode
 from catalog.regions import Region
@@ -436,9 +436,12 @@ def test_a_basemap_of_others_is_asked_for_by_choice_and_ours_stays_when_it_does_
     )
     changed = World(world.settings.model_copy(update={"viewer": online}), world.catalog, world.store)
     asked: list[str] = []
-    page.route(
-        "https://peta.example.go.id/**", lambda route: (asked.append(route.request.url), route.abort())
-    )
+
+    def cut(route: Route) -> None:
+        asked.append(route.request.url)
+        route.abort()
+
+    page.route("https://peta.example.go.id/**", cut)
     with running(changed) as url:
         open_map(page, url, "#l=&p=tools")
         land = colour_at(page, 107.13, -6.95)
