@@ -112,7 +112,10 @@ class Snapshot:
                 self._load([one])
             return
         with self._lock:
-            self._loaded.update((dataset.id, dataset) for dataset in found)
+            for (
+                dataset
+            ) in found:  # what came first stays: two may have asked at once, one of them before a change
+                self._loaded.setdefault(dataset.id, dataset)
 
     def mark_broken(self, dataset_id: str, error: Exception) -> None:
         """Leave a dataset out from now on and report it at /health."""

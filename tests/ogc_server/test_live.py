@@ -77,6 +77,32 @@ def test_four_clients_see_no_error_while_collections_come_change_and_go(fresh: W
     assert max(max(seen) for seen in versions) >= 5
 
 
+def test_a_state_that_was_read_before_a_change_does_not_hide_it(
+    fresh: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two ask a new snapshot at once: one read the catalog before a version came, and is late."""
+    fresh.publish("tetap", POINTS, points(20))
+    snapshot = Snapshot.build(fresh.catalog)
+    read, held = fresh.catalog.datasets.many, []
+
+    def many(wanted: list[str]) -> Any:
+        found = list(read(wanted))
+        if not held:
+            held.append(found)
+            fresh.publish("tetap", POINTS, points(21))
+            assert seen() == 2  # the second to ask is the first to know
+        return found
+
+    def seen() -> int:
+        info = snapshot.dataset("tetap").version
+        assert info is not None
+        return info.version
+
+    monkeypatch.setattr(fresh.catalog.datasets, "many", many)
+    assert seen() == 2, "the late one came back with what it had read before"
+    assert held[0][0].version.version == 1
+
+
 def test_a_new_collection_shows_and_a_withdrawn_one_is_410_by_itself(fresh: World) -> None:
     with running(fresh) as url, httpx.Client(base_url=url, trust_env=False) as client:
         assert ids(client) == {"katalog"}
