@@ -385,6 +385,14 @@ def test_gdal_reads_the_cog_over_http_without_fetching_all(client: httpx.Client)
 # -- descriptions -------------------------------------------------------------
 
 
+EAST, SOUTH = WEST + 9 * CELL, NORTH - 9 * CELL
+QUESTIONS = {
+    "position": f"?coords=POINT({EAST} {SOUTH})",
+    "area": f"?coords=POLYGON(({WEST} {NORTH},{EAST} {NORTH},{EAST} {SOUTH},{WEST} {NORTH}))",
+}
+"""What a door of EDR has to be asked."""
+
+
 def test_the_collection_tells_its_grid_and_its_doors(client: httpx.Client) -> None:
     doc = client.get("/collections/bahaya").json()
     rels = {link["rel"].rpartition("/")[2] for link in doc["links"]}
@@ -396,7 +404,9 @@ def test_the_collection_tells_its_grid_and_its_doors(client: httpx.Client) -> No
     assert across["firstCoordinate"] == pytest.approx(WEST + CELL / 2)
     for link in doc["links"]:
         if link["href"].startswith(str(client.base_url)):
-            assert client.get(link["href"]).status_code == 200, link
+            assert client.get(link["href"] + QUESTIONS.get(link["href"].rpartition("/")[2], "")).is_success, (
+                link
+            )
     listed = client.get("/collections").json()["collections"]
     assert any(
         link["rel"].endswith("coverage") for one in listed if one["id"] == "bahaya" for link in one["links"]
