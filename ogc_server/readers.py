@@ -16,6 +16,7 @@ from catalog.model import VersionInfo
 from layers.contract import LayerReader, LayerStore
 
 type Key = tuple[str, int]
+_VERSIONS = 3
 
 
 @dataclass(slots=True)
@@ -25,7 +26,10 @@ class _Open:
 
 
 class Readers:
-    """At most `keep` idle readers stay open, the most recently used ones."""
+    """At most `keep` idle readers stay open, the most recently used ones; of one layer, `_VERSIONS`.
+
+    A layer that changes every minute would else fill the memory with versions that nobody asks for again.
+    """
 
     def __init__(self, store: LayerStore, keep: int = 64) -> None:
         self._store = store
@@ -46,20 +50,25 @@ class Readers:
         key = (info.layer_id, info.version)
         with self._lock:  # opening and closing are under one lock: nobody gets a reader that closes
             entry = self._open.get(key)
-            if entry is None:
-                entry = self._open[key] = _Open(self._store.reader(info))
-            entry.users += 1
-            self._open.move_to_end(key)
+            if entry is not None:
+                entry.users += 1
+                self._open.move_to_end(key)
+                return entry
+            entry = self._open[key] = _Open(self._store.reader(info), users=1)
+            self._close_idle([one for one in self._open if one[0] == info.layer_id], _VERSIONS)
             return entry
 
     def _give_back(self, entry: _Open) -> None:
         with self._lock:
             entry.users -= 1
-            surplus = len(self._open) - self._keep
-            if surplus > 0:
-                idle = [key for key, one in self._open.items() if one.users == 0]
-                for key in idle[:surplus]:
-                    self._open.pop(key).reader.close()
+            self._close_idle(list(self._open), self._keep)
+
+    def _close_idle(self, keys: list[Key], keep: int) -> None:
+        """Close the longest unused of some readers until so many are left; none that is in use."""
+        surplus = len(keys) - keep
+        if surplus > 0:
+            for key in [key for key in keys if self._open[key].users == 0][:surplus]:
+                self._open.pop(key).reader.close()
 
     def close(self) -> None:
         """Close all; only when the server stops."""
