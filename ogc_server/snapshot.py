@@ -112,9 +112,8 @@ class Snapshot:
                 self._load([one])
             return
         with self._lock:
-            for (
-                dataset
-            ) in found:  # what came first stays: two may have asked at once, one of them before a change
+            # what came first stays: two may have asked at once, and the slower one before a change
+            for dataset in found:
                 self._loaded.setdefault(dataset.id, dataset)
 
     def mark_broken(self, dataset_id: str, error: Exception) -> None:
