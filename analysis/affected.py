@@ -160,7 +160,7 @@ def roll_up(
     hit = list(desa)
     found: dict[Level, list[Terdampak]] = {}
     for level in reversed(LEVELS[:-1]):
-        width = _width(index, level)
+        width = width_of(index, level)
         groups: dict[str, list[Terdampak]] = defaultdict(list)
         for one in hit:
             groups[one.kode[:width]].append(one)
@@ -280,7 +280,7 @@ def _total(values: Iterable[Mapping[str, float] | None]) -> dict[str, float] | N
     return dict(total)
 
 
-def _width(index: DesaIndex, level: Level) -> int:
+def width_of(index: DesaIndex, level: Level) -> int:
     """Return how many characters of a canonical desa code name the region above it."""
     return len(str(parse(index.code(0), index.info.skema).at(level)))
 

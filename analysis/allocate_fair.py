@@ -68,7 +68,7 @@ def _highest_level(
     low, high = 0.0, float(1 / weights[open_].min())
     if network.can_send(_amounts(high, frozen, open_, asked, weights)):
         return _Level(high, None)
-    while _steps(low, high, asked, weights, open_) > 1:
+    while _several_steps(low, high, asked, weights, open_):
         middle = (low + high) / 2
         if not low < middle < high:
             break
@@ -79,19 +79,20 @@ def _highest_level(
     return _Level(low, high)
 
 
-def _steps(
+def _several_steps(
     low: float,
     high: float,
     asked: Amounts,
     weights: npt.NDArray[np.float64],
     open_: npt.NDArray[np.bool_],
-) -> int:
-    """Count (2 for any more) the levels in [low, high) above which some need asks for one unit more."""
+) -> bool:
+    """Tell whether [low, high) has more than one level above which some need asks for one unit more."""
     rate = (asked * weights)[open_]
     first, last = np.ceil(rate * low - 1e-9), np.ceil(rate * high - 1e-9) - 1
     last = np.minimum(last, asked[open_] - 1)
     some = last >= first
-    return len(np.unique(np.concatenate([first[some] / rate[some], last[some] / rate[some]]).round(12)))
+    levels = np.concatenate([first[some] / rate[some], last[some] / rate[some]]).round(12)
+    return bool(len(levels) and np.ptp(levels) > 0)
 
 
 class Network:
@@ -106,6 +107,12 @@ class Network:
         np.add.at(self._supply, group, supply)
         self._reach = np.unpackbits(alike, axis=1, count=reach.shape[1]).astype(np.bool_)
         self._complete = bool(self._reach[self._supply > 0].all())
+        i, j = np.nonzero(self._reach)
+        n, m = self._reach.shape
+        self._known = np.concatenate([self._supply, self._supply[i]]).astype(np.int32)
+        self._heads = np.concatenate([1 + np.arange(n), 1 + n + j, np.full(m, self._sink)]).astype(np.int32)
+        sizes = np.concatenate([[n], np.count_nonzero(self._reach, axis=1), np.ones(m, np.int64), [0]])
+        self._starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
 
     def can_send(self, wanted: Amounts) -> bool:
         """Tell whether every desa can get `wanted` at once."""
@@ -139,10 +146,6 @@ class Network:
         return 1 + sum(self._reach.shape)
 
     def _graph(self, wanted: Amounts) -> csr_array:
-        n, m = self._reach.shape
-        i, j = np.nonzero(self._reach)
-        tails = np.concatenate([np.zeros(n, dtype=np.int64), 1 + i, 1 + n + np.arange(m)])
-        heads = np.concatenate([1 + np.arange(n), 1 + n + j, np.full(m, self._sink)])
-        most = np.concatenate([self._supply, self._supply[i], wanted])
-        size = self._sink + 1
-        return csr_array((most.astype(np.int32), (tails, heads)), shape=(size, size))
+        """Return the arcs, by tail: only what the desa ask for differs from one question to the next."""
+        most = np.concatenate([self._known, wanted.astype(np.int32)])
+        return csr_array((most, self._heads, self._starts), shape=(self._sink + 1, self._sink + 1))

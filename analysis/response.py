@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from analysis.affected import (
     Aggregates,
@@ -127,16 +128,11 @@ def _needs(
         return [], ["tanpa_aturan_kebutuhan"]
     if people is None:
         return [], ["tanpa_penduduk"]
-    columns = {name for counts in people.values() for name in counts}
-    needs = []
+    columns = set(chain.from_iterable(people.values()))
+    needs, there = [], _rows(index, desa)
     for rule in rules.kebutuhan:
-        column = next((name for name in (rule.per, f"jumlah_{rule.per}") if name in columns), None)
-        if column is None:
-            there = ", ".join(sorted(columns)) or "-"
-            raise QueryError(
-                f"nothing is counted as {rule.per!r}; there are: {there}", where="response.needs"
-            )
-        for one, row in _rows(index, desa):
+        column = _column(columns, rule.per)
+        for one, row in there:
             if (one.mmi is not None and one.mmi < rule.least_mmi) or one.perkiraan is None:
                 continue
             amount = math.ceil(round(one.perkiraan.get(column, 0.0) * rule.amount * rule.days, 6))
@@ -144,6 +140,14 @@ def _needs(
                 lon, lat = index.points[row].tolist()
                 needs.append(Need(one.kode, rule.item, amount, lon, lat))
     return needs, []
+
+
+def _column(columns: set[str], per: str) -> str:
+    for name in (per, f"jumlah_{per}"):
+        if name in columns:
+            return name
+    there = ", ".join(sorted(columns)) or "-"
+    raise QueryError(f"nothing is counted as {per!r}; there are: {there}", where="response.needs")
 
 
 def _planned(hit: Dampak, needs: list[Need], most: int) -> tuple[Level, list[Need]]:

@@ -27,7 +27,7 @@ def document(snapshot: Snapshot, picture: Picture, lang: str) -> dict[str, Any]:
         "kiriman": [_sent(row) for row in sent[:MOST_PLAN]], "kiriman_total": len(sent),
         "kurang": [_unmet(row, lang) for row in unmet[:MOST_PLAN]], "kurang_total": len(unmet),
         "sumber": sources(snapshot, picture, lang), "catatan": picture.notes.get(lang, []),
-        "legenda": legend(picture.rows), "peta": geojson(picture),
+        "legenda": legend(picture.rows), "peta": geojson(picture, near),
     }  # fmt: skip
 
 

@@ -39,9 +39,8 @@ def legend(rows: list[Row]) -> list[tuple[str, str]]:
     return list(found.items())
 
 
-def geojson(picture: Picture) -> dict[str, Any]:
-    """Return desa, facilities, largest shipments and epicentre or area as one feature collection each."""
-    near = picture.near()
+def geojson(picture: Picture, near: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return desa, facilities (`Picture.near`), largest shipments, epicentre or area: a collection each."""
     targets = picture.targets()
     lines = [
         _feature("LineString", [[row["gudang_lon"], row["gudang_lat"]], list(targets[str(row["kode"])])],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -38,7 +38,7 @@ _USED = re.compile(r"([a-z0-9][a-z0-9._-]*) v(\d+)")
 MOST_SHAPES = 3000
 MOST_DRAWN = 15_000
 """Desa in an area drawn by hand: more than any province has; a whole country takes minutes."""
-_NEAR = re.compile(r"bantuan_(\d+)_id")
+_NEAR = re.compile(r"bantuan_\d+_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,8 @@ class Picture:
             )
         }  # fmt: skip
         strongest = max((row["mmi"] for row in self.rows if row.get("mmi") is not None), default=None)
-        columns = [name for name in (self.rows[0] if self.rows else ()) if name.startswith("perkiraan_")]
-        unknown = sum(all(row[name] is None for name in columns) for row in self.rows) if columns else None
+        counted = [name for name in columns(self.rows) if name.startswith("perkiraan_")]
+        unknown = sum(all(row[name] is None for name in counted) for row in self.rows) if counted else None
         return {
             "desa": len(self.rows), **levels, "mmi_tertinggi": strongest, **totals(self.rows),
             "desa_tanpa_data": len(self.rows) if unknown is None else unknown, "item": self.items(),
@@ -126,11 +126,10 @@ class Picture:
     def near(self) -> list[dict[str, Any]]:
         """Return the facilities named for a desa or in the plan: the nearest first, with their stock."""
         found: dict[str, dict[str, Any]] = {}
+        starts = [name.removesuffix("id") for name in columns(self.rows) if _NEAR.fullmatch(name)]
         for row in self.rows:
-            for name in row:
-                match = _NEAR.fullmatch(name)
-                if match and row[name]:
-                    start = f"bantuan_{match.group(1)}_"
+            for start in starts:
+                if row.get(f"{start}id"):
                     said = {key: row[start + key] for key in ("id", "nama", "jenis", "status")}
                     _add(found, said, row[f"{start}jarak_m"], desa=1)
         for row in self.shipments():
@@ -145,18 +144,20 @@ class Picture:
 
     def targets(self) -> dict[str, tuple[float, float]]:
         """Return a place for each region that the plan names, inside of a desa of it."""
-        codes = sorted({str(row["kode"]) for row in self.plan})
-        places: dict[str, tuple[float, float]] = {}
-        points = shapely.point_on_surface(self.shapes) if len(self.rows) else []
-        for row, point in zip(self.rows, points, strict=True):
-            places[str(row["kode"])] = (point.x, point.y)
-        found = {}
-        for code in codes:
-            inside = [places[known] for known in places if known.startswith(code)]
-            if inside:
-                x, y = np.mean(inside, axis=0)
-                found[code] = min(inside, key=lambda at: (at[0] - x) ** 2 + (at[1] - y) ** 2)
-        return found
+        codes = {str(row["kode"]) for row in self.plan}
+        widths = {len(code) for code in codes}
+        inside: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        places = shapely.get_coordinates(shapely.point_on_surface(self.shapes)).tolist()
+        for row, (lon, lat) in zip(self.rows, places, strict=True):
+            for region in {str(row["kode"])[:width] for width in widths} & codes:
+                inside[region].append((lon, lat))
+        return {code: _middle(inside[code]) for code in sorted(inside)}
+
+
+def _middle(places: list[tuple[float, float]]) -> tuple[float, float]:
+    """Return the place that is nearest to the mean of all."""
+    x, y = np.mean(places, axis=0)
+    return min(places, key=lambda at: (at[0] - x) ** 2 + (at[1] - y) ** 2)
 
 
 def _add(
@@ -183,15 +184,20 @@ def simplified(shapes: Geometries) -> Geometries:
     return drawn
 
 
-def totals(rows: Iterable[Row]) -> dict[str, dict[str, int]]:
+def totals(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
     """Return the sums of the counts (`jumlah`) and estimates (`perkiraan`); unknown ones are left out."""
     found: dict[str, dict[str, int]] = {"jumlah": {}, "perkiraan": {}}
-    for row in rows:
-        for name, value in row.items():
-            kind, _, what = name.partition("_")
-            if kind in found and what and value is not None:
-                found[kind][what] = found[kind].get(what, 0) + int(value)
+    for name in columns(rows):
+        kind, _, what = name.partition("_")
+        known = [int(row[name]) for row in rows if row[name] is not None] if kind in found and what else []
+        if known:
+            found[kind][what] = sum(known)
     return found
+
+
+def columns(rows: Sequence[Row]) -> list[str]:
+    """Return the columns of a table: each of its rows has them all."""
+    return list(rows[0]) if rows else []
 
 
 def published(service: Service, snapshot: Snapshot, name: str, version: int | None = None) -> Picture:

@@ -180,7 +180,7 @@ def _map(picture: Picture, lang: str) -> Flowable:
     def at(lon: float, lat: float) -> tuple[float, float]:
         return left + (lon - west) * squeeze * scale, below + (lat - south) * scale
 
-    parts = geojson(picture)
+    parts = geojson(picture, picture.near())
     for row, shape in zip(picture.rows, picture.shapes, strict=True):
         drawing.add(_polygon(shape, at, fill=colour(row)))
     if picture.area is not None:

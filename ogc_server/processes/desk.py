@@ -236,16 +236,21 @@ class Desk:
             raise ParameterError("process.input.no-raster", f"inputs.{where}") from None
         return open_raster(info, self.settings.data_dir / "layers")
 
-    def warm(self, snapshot: Snapshot) -> None:
-        """Make ready what the newest versions need; what can not be made is told to who asks for it."""
+    def warm(self, snapshot: Snapshot) -> bool:
+        """Make ready what the newest versions need; what can not be made is told to who asks for it.
+
+        Return whether anything was made anew.
+        """
+        renewed = False
         for use, held in self._held.items():
             if use == "roads" and not self.settings.processes.roads:
                 continue
             with suppress(NotConfiguredError):
                 info = self.layer(snapshot, _SETTING.get(use, use))
-                held.renew((info.layer_id, info.version), self._maker(use, info))
+                renewed |= held.renew((info.layer_id, info.version), self._maker(use, info))
         with suppress(SatuDataError):  # facilities stand on their roads before anybody asks
             self.finder(snapshot)
+        return renewed
 
     def needs_index(self, snapshot: Snapshot) -> bool:
         """Tell whether the newest boundaries have no index on the disk yet, and making it takes long."""

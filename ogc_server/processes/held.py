@@ -44,21 +44,25 @@ class Held:
             raise IndexNotReadyError(f"{key[0]} version {key[1]} is being indexed")
         return made[1]
 
-    def renew(self, key: Key, make: Callable[[], Any]) -> None:
-        """Make the value of a version unless it is at hand; an error is kept for who asks."""
+    def renew(self, key: Key, make: Callable[[], Any]) -> bool:
+        """Make the value of a version unless it is at hand; an error is kept for who asks.
+
+        Return whether a value was made.
+        """
         with self._making:
             if self._made is not None and self._made[0] == key:
-                return
+                return False
             try:
                 made = make()
             except Exception as error:
                 with self._changed:
                     self._broken = (key, error)
                     self._changed.notify_all()
-                return
+                return False
             with self._changed:
                 self._made, self._broken = (key, made), None
                 self._changed.notify_all()
+            return True
 
     def _of(self, key: Key) -> tuple[Key, Any] | None:
         """Return what is made of this layer; of another layer it is no answer."""

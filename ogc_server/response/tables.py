@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import shapely
 
-from analysis.affected import Terdampak
+from analysis.affected import Terdampak, width_of
 from analysis.lookup import DesaIndex
 from analysis.response import Tanggapan
-from catalog.codes import LEVELS, parse
+from catalog.codes import LEVELS, Level
 from catalog.messages import text
 from catalog.model import FieldDef, FieldType, LayerSchema, RegionCode
 from layers.contract import FeatureBatch
@@ -85,9 +85,10 @@ def area_layer(
     schema = LayerSchema(
         tuple(fields), "MultiPolygon", "EPSG:4326", time_field="waktu_kejadian", region_code=_region(index)
     )
-    amounts = _amounts(found)
+    amounts, widths = _amounts(found), {level: width_of(index, level) for level in LEVELS[:-1]}
+    shared = dict.fromkeys(schema.names()) | context.row()
     rows = [
-        _area_row(one, found, counts, items, amounts, lambda code: names.get(code, ""), index) | context.row()
+        shared | _above(one.kode, widths, names) | _area_row(one, found, counts, items, amounts)
         for one in found.dampak.desa
     ]
     return schema, FeatureBatch([one.kode for one in found.dampak.desa], rows, _shapes(index, found))
@@ -105,11 +106,17 @@ def _short(name: str) -> str:
 
 def _shapes(index: DesaIndex, found: Tanggapan) -> Any:
     rows = [row for one in found.dampak.desa if (row := index.row(one.kode)) is not None]
-    shapes: Any = index.polygons.shapes(np.array(rows, np.int64)) if rows else []
-    several = [shapely.MultiPolygon([s]) if s.geom_type == "Polygon" else s for s in shapes]
-    made = np.full(len(several), None, dtype=object)
-    made[:] = several
-    return made
+    if not rows:
+        return np.empty(0, object)
+    shapes = index.polygons.shapes(np.array(rows, np.int64))
+    single = np.flatnonzero(shapely.get_type_id(shapes) == shapely.GeometryType.POLYGON)
+    shapes[single] = shapely.multipolygons(shapes[single], indices=np.arange(len(single)))
+    return shapes
+
+
+def _above(code: str, widths: Mapping[Level, int], names: Mapping[str, str]) -> dict[Level, str]:
+    """Return the names of the regions above a desa; their codes where they have none."""
+    return {level: names.get(code[:width]) or code[:width] for level, width in widths.items()}
 
 
 def _area_row(
@@ -118,13 +125,9 @@ def _area_row(
     counts: list[str],
     items: list[str],
     amounts: Mapping[tuple[str, str, str], int],
-    name: Callable[[str], str],
-    index: DesaIndex,
 ) -> dict[str, Any]:
-    code = parse(one.kode, index.info.skema)
-    above: dict[str, str] = {level: name(str(code.at(level))) or str(code.at(level)) for level in LEVELS[:-1]}
     row: dict[str, Any] = {
-        "kode": one.kode, "nama": one.nama, **above, "kelas": one.kelas, "bagian": round(one.bagian, 6),
+        "kode": one.kode, "nama": one.nama, "kelas": one.kelas, "bagian": round(one.bagian, 6),
         "luas_terdampak_ha": round(one.luas_m2 / 10_000, 2),
         "mmi": None if one.mmi is None else round(one.mmi, 2),
         "mmi_sigma": None if one.sigma is None else round(one.sigma, 2),
