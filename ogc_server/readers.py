@@ -7,8 +7,9 @@ while a new version is swapped in or an old one is pruned.
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -17,23 +18,29 @@ from layers.contract import LayerReader, LayerStore
 
 type Key = tuple[str, int]
 _VERSIONS = 3
+_IDLE_SECONDS = 300.0
 
 
 @dataclass(slots=True)
 class _Open:
     reader: LayerReader
     users: int = 0
+    used: float = 0.0
 
 
 class Readers:
     """At most `keep` idle readers stay open, the most recently used ones; of one layer, `_VERSIONS`.
 
-    A layer that changes every minute would else fill the memory with versions that nobody asks for again.
+    What nobody asked for in `_IDLE_SECONDS` is closed when others are asked for: layers that change every
+    minute, and answers that come with every event, would else fill the memory (some 0.9 MB each).
     """
 
-    def __init__(self, store: LayerStore, keep: int = 64) -> None:
+    def __init__(
+        self, store: LayerStore, keep: int = 64, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._store = store
         self._keep = keep
+        self._clock = clock
         self._open: OrderedDict[Key, _Open] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -61,7 +68,9 @@ class Readers:
     def _give_back(self, entry: _Open) -> None:
         with self._lock:
             entry.users -= 1
+            entry.used = self._clock()
             self._close_idle(list(self._open), self._keep)
+            self._close_forgotten(entry.used - _IDLE_SECONDS)
 
     def _close_idle(self, keys: list[Key], keep: int) -> None:
         """Close the longest unused of some readers until so many are left; none that is in use."""
@@ -69,6 +78,13 @@ class Readers:
         if surplus > 0:
             for key in [key for key in keys if self._open[key].users == 0][:surplus]:
                 self._open.pop(key).reader.close()
+
+    def _close_forgotten(self, since: float) -> None:
+        """Close what was last used before; the longest unused stand first."""
+        for key, one in list(self._open.items()):
+            if one.users or one.used >= since:
+                return
+            self._open.pop(key).reader.close()
 
     def close(self) -> None:
         """Close all; only when the server stops."""

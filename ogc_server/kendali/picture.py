@@ -210,6 +210,7 @@ def published(service: Service, snapshot: Snapshot, name: str, version: int | No
     made: Picture = room_of(service).get(
         ("picture", name, info.version, plan and plan.version, _stock_version(bench)),
         lambda: _read(service, snapshot, dataset.record, info),
+        lambda made: len(made.rows) + len(made.plan),
     )
     return made
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from catalog.responses import Entry
@@ -50,8 +51,9 @@ def _fresh(service: Service, snapshot: Snapshot, lang: str) -> dict[str, Any]:
         "gempa": [_with_answer(one, entries) for one in quakes(service, snapshot)],
         "peringatan": [_with_answer(one, entries) for one in warnings(service, snapshot, service.now())],
         "jawaban": [
-            _card(service, snapshot, one, lang) for one in entries if one.dataset_id in visible
-        ][:ANSWERS],
+            _card(service, snapshot, one, lang)
+            for one in islice((one for one in entries if one.dataset_id in visible), ANSWERS)
+        ],
         "umpan": feeds(service, snapshot, lang),
         "lapisan": sorted(layers(service.settings)),
     }  # fmt: skip
@@ -66,13 +68,18 @@ def _with_answer(seen: Seen, entries: list[Entry]) -> Mapping[str, Any]:
 
 
 def _card(service: Service, snapshot: Snapshot, entry: Entry, lang: str) -> dict[str, Any]:
-    found = picture.published(service, snapshot, entry.dataset_id)
-    key = ("card", found.id, found.version)
-    summary = room_of(service).get(key, found.summary)
+    """Return what the list says of an answer: kept apart from the picture, which may be large."""
+    name = entry.dataset_id
+    info, plan = snapshot.layer(name, None)[1], snapshot.listed.get(f"{name}-rencana")
+    key = (f"card.{lang}", name, info.version, plan and plan.version)
+    said = room_of(service).get(key, lambda: _said(picture.published(service, snapshot, name), lang))
+    return {**said, "status": entry.state.value}
+
+
+def _said(found: picture.Picture, lang: str) -> dict[str, Any]:
     return {
         "id": found.id, "versi": found.version, "kejadian": found.event_id, "jenis": found.kind,
         "judul": found.titles[lang], "waktu": found.at.isoformat() if found.at else None,
         "dibuat": found.made.isoformat(), "revisi": found.revision, "latihan": found.exercise,
-        "sintetis": found.synthetic, "dibatalkan": found.cancelled, "status": entry.state.value,
-        "ringkasan": summary,
+        "sintetis": found.synthetic, "dibatalkan": found.cancelled, "ringkasan": found.summary(),
     }  # fmt: skip

@@ -26,3 +26,22 @@ def test_of_all_things_those_last_used_are_kept() -> None:
     for name in "abcada":
         room.get(("answer", name, 1), lambda name=name: read.append(name))  # type: ignore[misc]
     assert read == ["a", "b", "c", "d"]
+
+
+def test_no_more_is_kept_than_fits() -> None:
+    """An earthquake under Java has ten thousand rows: sixty-four such answers would fill a gigabyte."""
+    room, read = Room(most_rows=100), []
+
+    def ask(name: str, rows: int) -> None:
+        def make() -> int:
+            read.append(name)
+            return rows
+
+        room.get(("answer", name, 1), make, lambda made: made)
+
+    for name, rows in (("a", 40), ("b", 40), ("c", 40), ("huge", 400), ("a", 40), ("b", 40)):
+        ask(name, rows)
+    read.clear()
+    for name, rows in (("b", 40), ("a", 40), ("c", 40), ("huge", 400), ("huge", 400)):
+        ask(name, rows)
+    assert read == ["c", "huge"]

@@ -39,6 +39,18 @@ def test_a_layer_that_changes_all_the_time_keeps_a_few_versions_open() -> None:
     assert sorted(store.open) == [("batas", 1), *(("gempa", number) for number in (197, 198, 199))]
 
 
+def test_what_nobody_asks_for_any_more_is_closed() -> None:
+    """A deployment that runs for days sees many layers once: yesterday's answers, a desk's one question."""
+    store, now = Store(), [0.0]
+    readers = Readers(store, clock=lambda: now[0])  # type: ignore[arg-type]
+    with readers.lease(version("respons-lama", 1)), readers.lease(version("batas", 1)):
+        now[0] = 1000.0  # a long download of one, and one that is forgotten
+    for _ in range(10):
+        with readers.lease(version("batas", 1)):
+            now[0] += 40
+    assert store.open == [("batas", 1)]
+
+
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 9), st.booleans()), max_size=60))
 def test_what_is_in_use_stays_open_and_nothing_is_open_twice(steps: list[tuple[str, int, bool]]) -> None:
     store, held = Store(), list[Any]()
