@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.trend import trend
+from benchmarks.soak.trend import trend
 
 TIMES = list(range(0, 1800, 15))
 NOISE = np.random.default_rng(7).normal(0, 3, len(TIMES))
