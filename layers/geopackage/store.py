@@ -40,11 +40,17 @@ class GeoPackageStore:
         with self._lock:
             found = self._readers.get(key)
             if found is None or found.info.checksum != info.checksum or found.closed:
+                self._drop_closed()
                 found = self._readers[key] = GeoPackageReader(LayerFiles(self.root, info.layer_id), info)
             self._readers.move_to_end(key)
             while len(self._readers) > READERS_KEPT:
                 self._readers.popitem(last=False)
             return found
+
+    def _drop_closed(self) -> None:
+        """Let go of readers that their user closed: each holds its version's schema, some 60 kB."""
+        for key in [key for key, one in self._readers.items() if one.closed]:
+            del self._readers[key]
 
     def open_version(self, layer_id: str, version: int) -> GeoPackageReader:
         """Open a stored version by its number, with the schema it holds itself. Not cached."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+from weakref import WeakValueDictionary
 
 import psycopg
 
@@ -41,7 +42,7 @@ class PostgisStore:
         self._url = url
         self._idle: deque[psycopg.Connection[Any]] = deque()
         self._lock = threading.Lock()
-        self._readers: dict[tuple[str, int], PostgisReader] = {}
+        self._readers: WeakValueDictionary[tuple[str, int], PostgisReader] = WeakValueDictionary()
         with self.transaction() as db:
             db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
             db.execute("CREATE EXTENSION IF NOT EXISTS postgis")
@@ -107,7 +108,7 @@ class PostgisStore:
         return PostgisWriter(self, layer_id, schema, stage)
 
     def reader(self, info: VersionInfo) -> PostgisReader:
-        """Open a version for reading; the same reader for all threads of this process."""
+        """Open a version for reading; the same reader for all that read it at a time."""
         with self._lock:
             key = (info.layer_id, info.version)
             found = self._readers.get(key)

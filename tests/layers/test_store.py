@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
@@ -37,6 +39,18 @@ def test_store_and_its_parts_are_of_the_contract(store: LayerStore, cianjur: Ver
     writer = store.writer(layer_id(), POINTS, "s")
     assert isinstance(writer, VersionWriter)
     writer.abort()
+
+
+def test_a_reader_that_was_closed_is_let_go(store: LayerStore) -> None:
+    """A server that runs for days opens thousands of versions, and each reader holds its schema."""
+    infos = [publish(store, TABLE, batch({"a": {"n": number}})) for number in range(2)]
+    reader = store.reader(infos[0])
+    known = weakref.ref(reader)
+    reader.close()
+    del reader
+    store.reader(infos[1])
+    gc.collect()
+    assert known() is None
 
 
 def test_a_feature_comes_back_as_geojson_with_all_types(store: LayerStore) -> None:

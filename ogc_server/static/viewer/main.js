@@ -18,12 +18,14 @@ const map = new maplibregl.Map({
     "NavigationControl.ResetBearing": t("map.north"), "Map.Title": t("map.title"),
   },
 });
-// The tools are asked for once the map has its own, so that they do not delay it.
+// The tools are asked for once the map is drawn, so that they do not delay it; or when that takes long.
+let mapComplete;
+const tools = Promise.race([new Promise((done) => { mapComplete = done; }), new Promise((done) => { setTimeout(done, 3000); })]);
 const TOOLS = ["layers", "tree", "search", "inspect", "table", "measure", "time", "compare", "print", "select"];
-const dressed = new Promise((done) => { // MapLibre's own styles: for its buttons, not for the map
+const dressed = tools.then(() => new Promise((done) => { // MapLibre's own styles: for its buttons, not for the map
   document.head.append(element("link", { rel: "stylesheet", href: `${config.base}/static/maplibre-gl.css`, onload: done, onerror: done }));
-});
-const arrived = Promise.all([loadLayers(), ...TOOLS.map((name) => import(`./${name}.js`))]);
+}));
+const arrived = tools.then(() => Promise.all([loadLayers(), ...TOOLS.map((name) => import(`./${name}.js`))]));
 arrived.catch((error) => say(error.message));
 
 // The first picture goes when the map has drawn the same.
@@ -33,6 +35,7 @@ const drawn = () => {
   map.off("render", drawn);
   done();
   performance.mark("map-complete");
+  mapComplete();
   fetch(`${config.base}/fonts/${encodeURIComponent(FONT)}/0-255.pbf`, { priority: "low" }).catch(() => {}); // names follow soon
   if (!performance.getEntriesByName("map-first-paint").length) performance.mark("map-first-paint");
 };
