@@ -17,10 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from pyproj import Geod, Transformer
-from scipy.spatial.distance import cdist
 
-from analysis.allocate_fair import Network, fair_shares
-from analysis.allocate_solve import Bounds, cheapest
 from catalog.errors import QueryError
 
 RELEASED = frozenset({"dirilis", "siap", "terbatas", "released"})
@@ -203,6 +200,9 @@ def _flows(
 ) -> npt.NDArray[np.int64]:
     if not reach.any():
         return np.zeros(reach.shape, dtype=np.int64)
+    from analysis.allocate_fair import Network, fair_shares  # scipy and OR-Tools: heavy, and seldom needed
+    from analysis.allocate_solve import Bounds, cheapest
+
     network = Network(supply, reach)
     total = network.flow(asked)
     least = fair_shares(network, asked, weights, reach) if fair else np.zeros_like(asked)
@@ -242,6 +242,8 @@ class _Metres:
         there = np.array(list(self._to), dtype=float).reshape(-1, 2)
         near = np.ones((len(here), len(there)), dtype=np.bool_)
         if most is not None and near.size:
+            from scipy.spatial.distance import cdist
+
             near = cdist(_ecef(here), _ecef(there)) <= most * (1 + 1e-9)
         i, j = np.nonzero(near)
         self._metres = np.full(near.shape, np.inf)

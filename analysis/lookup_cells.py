@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from analysis.ragged import Bools, Floats, Ints, spans
 
@@ -148,6 +147,8 @@ def _walk(index: DesaIndex, rows: Ints, box: list[float]) -> Iterator[tuple[Floa
 
 def _filled(index: DesaIndex, border: Bools, west: float, south: float) -> Cells:
     """Ask for one point of every area that no border runs through."""
+    from scipy import ndimage  # heavy, and only building an index needs it
+
     areas, count = ndimage.label(~border)
     flat = areas.reshape(-1)
     first = np.zeros(count + 1, np.int64)

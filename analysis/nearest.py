@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import numpy as np
 import shapely
 from pyproj import Transformer
-from scipy.spatial import cKDTree
 
 from analysis.lookup import GEOD, DesaIndex
 from analysis.ragged import Floats, Ints
 from catalog.codes import parse
 from catalog.errors import NotFoundError, QueryError
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 type Jenis = Literal["geodesik", "jalan"]
 """Which distance it is: metres on the WGS84 ellipsoid as the crow flies, or along roads."""
@@ -156,6 +158,8 @@ class FacilityIndex:
             known = ", ".join(sorted(self.kinds)) or "-"
             raise QueryError(f"no facility of kind {sorted(unknown)}; there are: {known}", where="jenis")
         if key not in self._trees:
+            from scipy.spatial import cKDTree  # heavy, and many servers have no facilities
+
             chosen = [n for n, one in enumerate(self.facilities) if not key or one.jenis in key]
             numbers = np.array(chosen, np.int64)
             self._trees[key] = numbers, cKDTree(self._xyz[numbers])

@@ -17,7 +17,6 @@ from typing import Any
 import orjson
 from pygeoapi.api import API, APIRequest, get_collection_schema
 from pygeoapi.api.collection import gen_collection
-from pygeoapi.api.itemtypes import get_collection_queryables
 
 from catalog.datasets import Dataset
 from catalog.model import VersionInfo
@@ -149,6 +148,8 @@ class GeoApi:
 
     def queryables(self, ask: Ask, dataset: Dataset, info: VersionInfo) -> dict[str, Any]:
         """Return pygeoapi's queryables of a collection."""
+        from pygeoapi.api.itemtypes import get_collection_queryables  # builds the grammar of CQL2 (1 s)
+
         return self._schema(get_collection_queryables, ask, dataset, info)
 
     def _schema(self, make: Any, ask: Ask, dataset: Dataset, info: VersionInfo) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
-from scipy.ndimage import distance_transform_edt
 
 from layers.style.maplibre import FONT
 from ogc_server.answer import Answer, content_tag
@@ -91,6 +90,8 @@ def _glyph(font: Any, code: int, lacking: tuple[tuple[int, int, int, int], bytes
 
 def _distances(font: Any, character: str, x0: int, y0: int, width: int, height: int) -> npt.NDArray[np.uint8]:
     """Return the signed distances, 0..255, of a glyph and its rim."""
+    from scipy.ndimage import distance_transform_edt  # heavy; glyphs are made once and kept
+
     shape = ((width + 2 * _RIM) * _FINER, (height + 2 * _RIM) * _FINER)
     image = Image.new("L", shape)
     at = ((_RIM - x0) * _FINER, (_RIM - y0) * _FINER)

@@ -19,11 +19,10 @@ from catalog.datasets import Dataset
 from catalog.errors import PublishError
 from catalog.model import VersionInfo
 from catalog.settings import Settings
-from layers.postgis.reader import PostgisReader
 from layers.raster_archive import MapOrder, map_tag
 from layers.raster_tile import Drawing
 from layers.style.rule import StyleRule, columns_of, rules_of
-from layers.tiles import postgis, request
+from layers.tiles import request
 from layers.tiles.archive import Archive
 from layers.tiles.build import plan_tag
 from layers.tiles.grid import Grid
@@ -165,10 +164,8 @@ class TileDesk:
             raise TileBusyError(where=info.layer_id)
         try:
             with self._readers.lease(info) as reader:
-                if isinstance(reader, PostgisReader):
-                    body = postgis.make_tile(reader, plan, grid, zoom, row, column)
-                else:
-                    body = request.make_tile(reader, plan, grid, zoom, row, column)
+                make = _of_database if self._postgis else request.make_tile
+                body = make(reader, plan, grid, zoom, row, column)
         finally:
             self._turns.release()
         return Tile(body, _tag(info.version, body)) if body else NOTHING
@@ -181,6 +178,13 @@ class TileDesk:
             while self._bytes > _KEPT_BYTES:
                 _, old = self._made.popitem(last=False)
                 self._bytes -= len(old.body) + 500
+
+
+def _of_database(reader: Any, plan: TilePlan, grid: Grid, zoom: int, row: int, column: int) -> bytes | None:
+    """Return a tile that PostGIS makes of its own table."""
+    from layers.tiles import postgis  # it brings psycopg
+
+    return postgis.make_tile(reader, plan, grid, zoom, row, column)
 
 
 def _tag(version: int, body: bytes) -> str:

@@ -16,7 +16,7 @@ from tests.ogc_server.world import World
 from tests.response import world as response
 from tests.servers import free_port
 
-FAIL_EVERY, ANSWER_EVERY = 25, 10
+FAIL_EVERY, ANSWER_EVERY = 25, 5
 
 
 class Upstream:

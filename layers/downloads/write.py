@@ -17,9 +17,7 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
-import pyogrio
 import shapely
-from pyogrio.errors import DataLayerError
 
 from catalog.errors import PublishError
 from catalog.model import LayerSchema
@@ -67,10 +65,7 @@ def write(kind: Format, piece: Piece, path: Path) -> int:
     if not kind.holds(piece.schema):
         raise PublishError(f"{kind.name} can not hold this layer", where=piece.about.dataset)
     counted = _Counted(piece.batches)
-    try:
-        _WRITERS[kind.name](piece, counted, path)
-    except DataLayerError as error:
-        raise PublishError(f"{kind.name}: {error}", where=piece.about.dataset) from error
+    _WRITERS[kind.name](piece, counted, path)
     return counted.rows
 
 
@@ -121,7 +116,7 @@ def _flatgeobuf(piece: Piece, batches: _Counted, path: Path) -> None:
     schema = arrow_schema(piece.schema)
     try:
         _gdal(path, "FlatGeobuf", piece, record_batches(piece.schema, batches), schema, options)
-    except DataLayerError as error:
+    except PublishError as error:
         if "NULL geometry" not in str(error):
             raise
         options["SPATIAL_INDEX"] = "NO"  # the format can not index features without geometry
@@ -261,6 +256,9 @@ def _gdal(
     target: Path, driver: str, piece: Piece, rows: Iterable[pa.RecordBatch], schema: pa.Schema,
     options: dict[str, str], crs: str | None = None,
 ) -> None:  # fmt: skip
+    import pyogrio  # heavy (it brings pandas), and a server seldom writes
+    from pyogrio.errors import DataLayerError
+
     declared = piece.schema
     spatial: dict[str, Any] = {}
     if declared.geometry_type is not None:
@@ -270,11 +268,14 @@ def _gdal(
             "geometry_type": "Unknown" if kind == "Geometry" else kind,
         }  # fmt: skip
     reader = pa.RecordBatchReader.from_batches(schema, rows)
-    pyogrio.write_arrow(
-        reader, str(target), layer=piece.about.dataset, driver=driver, layer_options=options,
-        dataset_options={"VERSION": "1.3"} if driver == "GPKG" else None,  # 1.4 makes older readers doubt
-        **spatial,
-    )  # fmt: skip
+    try:
+        pyogrio.write_arrow(
+            reader, str(target), layer=piece.about.dataset, driver=driver, layer_options=options,
+            dataset_options={"VERSION": "1.3"} if driver == "GPKG" else None,  # 1.4 makes older readers doubt
+            **spatial,
+        )  # fmt: skip
+    except DataLayerError as error:
+        raise PublishError(f"{driver}: {error}", where=piece.about.dataset) from error
 
 
 _WRITERS: dict[str, Callable[[Piece, _Counted, Path], None]] = {

@@ -13,7 +13,7 @@ from catalog.model import BBox, VersionInfo
 from ogc_server.answer import NEVER, Answer, content_tag, to_json
 from ogc_server.ask import Ask, segment
 from ogc_server.errors import ParameterError
-from ogc_server.kendali import drawing, report, report_pdf, report_xlsx, stream
+from ogc_server.kendali import drawing, report, stream
 from ogc_server.kendali.document import document as picture_document
 from ogc_server.kendali.events import kind_of, layers
 from ogc_server.kendali.picture import Picture, computed, published
@@ -89,8 +89,9 @@ def situation(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     """Answer `/kendali/laporan`: the situation report as PDF or workbook."""
     found = _picture(service, snapshot, ask)
     made = report.report(service, snapshot, found, ask.lang)
-    pdf = ask.chosen.name == "pdf"
-    body = report_pdf.render(made) if pdf else report_xlsx.render(made)
+    from ogc_server.kendali import report_pdf, report_xlsx  # they bring reportlab and openpyxl
+
+    body = report_pdf.render(made) if ask.chosen.name == "pdf" else report_xlsx.render(made)
     name = f"laporan-{found.id or found.event_id or 'area'}.{ask.chosen.name}"
     safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in name)
     headers = {"Content-Disposition": f'attachment; filename="{safe}"'}

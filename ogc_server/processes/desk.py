@@ -13,8 +13,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 import pyarrow as pa
@@ -30,10 +31,7 @@ from analysis.inputs import (
     region_names,
 )
 from analysis.lookup import DesaIndex
-from analysis.nearest import FacilityIndex, Finder
-from analysis.nearest_road import RoadFinder
-from analysis.roads import RoadNetwork
-from analysis.roads_read import roads_of
+from analysis.nearest import Asal, FacilityIndex, Finder
 from analysis.verify import Rujukan
 from catalog.errors import GoneError, NotFoundError, QueryError, SatuDataError
 from catalog.model import RegionCode, Scheme, VersionInfo
@@ -46,6 +44,10 @@ from ogc_server.processes.errors import NotConfiguredError
 from ogc_server.processes.held import Held
 from ogc_server.readers import Readers
 from ogc_server.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from analysis.nearest_road import RoadFinder
+    from analysis.roads import RoadNetwork
 
 type Use = Literal["point", "area"]
 _SETTING = {"point": "boundaries", "area": "boundaries"}
@@ -180,6 +182,8 @@ class Desk:
         chosen = self.settings.processes
         if not chosen.roads or not self._is_there(snapshot, chosen.roads):
             return facilities
+        from analysis.nearest_road import RoadFinder  # scipy's graphs, where there are roads
+
         network: RoadNetwork = self._get(snapshot, "roads")
         lock, kept = self._finder
         with lock:
@@ -249,7 +253,10 @@ class Desk:
                 info = self.layer(snapshot, _SETTING.get(use, use))
                 renewed |= held.renew((info.layer_id, info.version), self._maker(use, info))
         with suppress(SatuDataError):  # facilities stand on their roads before anybody asks
-            self.finder(snapshot)
+            if renewed:
+                finder = self.finder(snapshot)
+                import_module("analysis.allocate_solve")  # the first who needs a plan does not wait for it
+                finder.nearest([Asal("", 0.0, 0.0)])
         return renewed
 
     def needs_index(self, snapshot: Snapshot) -> bool:
@@ -300,6 +307,8 @@ class Desk:
 
 def _roads(reader: LayerReader, speed: str, oneway: str) -> RoadNetwork:
     """Read the network; what is wrong with it is not the question's fault but a setting's."""
+    from analysis.roads_read import roads_of
+
     try:
         return roads_of(reader, speed, oneway)
     except QueryError as error:
