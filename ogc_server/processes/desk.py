@@ -240,18 +240,19 @@ class Desk:
             raise ParameterError("process.input.no-raster", f"inputs.{where}") from None
         return open_raster(info, self.settings.data_dir / "layers")
 
-    def warm(self, snapshot: Snapshot) -> bool:
+    def warm(self, snapshot: Snapshot) -> set[str]:
         """Make ready what the newest versions need; what can not be made is told to who asks for it.
 
-        Return whether anything was made anew.
+        Return what was made anew: `point`, `area`, `facilities`, `people`, `roads`.
         """
-        renewed = False
+        renewed = set()
         for use, held in self._held.items():
             if use == "roads" and not self.settings.processes.roads:
                 continue
             with suppress(NotConfiguredError):
                 info = self.layer(snapshot, _SETTING.get(use, use))
-                renewed |= held.renew((info.layer_id, info.version), self._maker(use, info))
+                if held.renew((info.layer_id, info.version), self._maker(use, info)):
+                    renewed.add(use)
         with suppress(SatuDataError):  # facilities stand on their roads before anybody asks
             if renewed:
                 finder = self.finder(snapshot)

@@ -70,8 +70,8 @@ class Warmer:
     def _warm(self, snapshot: Snapshot) -> None:
         if self._desk.needs_index(snapshot):
             self._build()
-        if not self._stopping.is_set() and self._desk.warm(snapshot):
-            _set_aside()
+        if not self._stopping.is_set() and self._desk.warm(snapshot) - {"facilities"}:
+            set_aside()  # stock changes often, and is little
 
     def _build(self) -> None:
         command = [sys.executable, "-m", "ogc_server.processes.warm"]
@@ -81,7 +81,7 @@ class Warmer:
         self._child = None
 
 
-def _set_aside() -> None:
+def set_aside() -> None:
     """Take what was made, and stays, out of the garbage collector's sight.
 
     It looked through some hundred thousand tables of people again and again: up to 0.45 s in the middle

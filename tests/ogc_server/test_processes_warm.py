@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from pathlib import Path
 
 import httpx
@@ -13,7 +15,7 @@ from layers.contract import FeatureBatch
 from ogc_server.processes import desk
 from ogc_server.processes.errors import IndexNotReadyError
 from ogc_server.processes.held import Held
-from ogc_server.processes.warm import Warmer
+from ogc_server.processes.warm import Warmer, set_aside
 from tests.ogc_server.conftest import running
 from tests.ogc_server.test_processes import BOUNDARIES, LAYERS, answer, fill, inside
 from tests.ogc_server.world import World
@@ -78,6 +80,26 @@ def served(fresh: World, shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> 
     fresh.settings.processes = LAYERS
     fill(fresh, shared_data)
     return fresh
+
+
+def test_what_is_set_aside_is_still_let_go_when_nobody_needs_it() -> None:
+    """The people of the last version, say: set aside for good they would pile up, version by version."""
+
+    class Kept:
+        itself: object = None
+
+    one = Kept()
+    one.itself, known = one, weakref.ref(one)
+    try:
+        set_aside()
+        assert gc.get_freeze_count() > 0
+        del one
+        gc.collect()
+        assert known() is not None  # nobody looks at it now: that is the point
+        set_aside()
+        assert known() is None
+    finally:
+        gc.unfreeze()
 
 
 def test_a_process_of_its_own_makes_the_index_and_answers_go_on(
