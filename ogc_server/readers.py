@@ -80,10 +80,8 @@ class Readers:
                 self._open.pop(key).reader.close()
 
     def _close_forgotten(self, since: float) -> None:
-        """Close what was last used before; the longest unused stand first."""
-        for key, one in list(self._open.items()):
-            if one.users or one.used >= since:
-                return
+        """Close what was last used before; a long download of one does not keep the others open."""
+        for key in [key for key, one in self._open.items() if not one.users and one.used < since]:
             self._open.pop(key).reader.close()
 
     def close(self) -> None:

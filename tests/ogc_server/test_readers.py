@@ -51,6 +51,18 @@ def test_what_nobody_asks_for_any_more_is_closed() -> None:
     assert store.open == [("batas", 1)]
 
 
+def test_a_long_download_does_not_keep_the_others_open() -> None:
+    store, now = Store(), [0.0]
+    readers = Readers(store, clock=lambda: now[0])  # type: ignore[arg-type]
+    with readers.lease(version("besar", 1)):
+        with readers.lease(version("respons-lama", 1)):
+            pass
+        now[0] = 1000.0
+        with readers.lease(version("batas", 1)):
+            pass
+        assert store.open == [("besar", 1), ("batas", 1)]
+
+
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 9), st.booleans()), max_size=60))
 def test_what_is_in_use_stays_open_and_nothing_is_open_twice(steps: list[tuple[str, int, bool]]) -> None:
     store, held = Store(), list[Any]()
