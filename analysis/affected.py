@@ -8,26 +8,22 @@ all that live in a desa that is hit, and, as an estimate that takes them for eve
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import shapely
 from pyproj import Transformer
 
+from analysis.counts import Aggregates
 from analysis.earthquake import REACH_KM, SUMBER, Gempa, hypocentral_km, intensity, roman, sigma
+from analysis.impact import METODE_LUAS, Dampak, desa_of, roll_up
 from analysis.lookup import DesaIndex
 from analysis.ragged import Floats, Geometries, Ints
-from catalog.codes import LEVELS, Level, parse
 from catalog.errors import QueryError
 
-METODE_LUAS = "EPSG:6933"
 _LEAST_SHARE = 1e-9
-
-type Aggregates = Mapping[str, Mapping[str, float]]
-"""Desa code (canonical) -> how many of what: `{"jiwa": 3210, "keluarga": 980, "penerima": 120}`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,65 +32,6 @@ class Bahaya:
 
     geometry: shapely.Geometry
     kelas: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Terdampak:
-    """One desa or larger region that is hit.
-
-    `bagian` is the share of its area (0..1), `luas_m2` the area hit, `kelas` the highest class there
-    and `bagian_kelas` the share of each class. `jumlah` counts all who live in the desa that are hit,
-    `perkiraan` the share of them; None when no aggregate of a desa is published (`tanpa_data` counts
-    such desa in a larger region). `mmi` is the intensity of an earthquake and `sigma` its deviation.
-    Of a raster: `bagian_tanpa_data` is the share without data and `maksimum` the highest value there.
-    """
-
-    kode: str
-    nama: str
-    tingkat: Level
-    bagian: float
-    luas_m2: float
-    kelas: str = ""
-    bagian_kelas: Mapping[str, float] = field(default_factory=dict)
-    jumlah: Mapping[str, float] | None = None
-    perkiraan: Mapping[str, float] | None = None
-    desa: int = 1
-    tanpa_data: int = 0
-    mmi: float | None = None
-    sigma: float | None = None
-    bagian_tanpa_data: float | None = None
-    maksimum: float | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON values without what is not known."""
-        found = {
-            "kode": self.kode, "nama": self.nama, "tingkat": self.tingkat, "kelas": self.kelas,
-            "bagian": round(self.bagian, 6), "luas_m2": round(self.luas_m2, 1), "desa": self.desa,
-            "tanpa_data": self.tanpa_data,
-            "bagian_kelas": {k: round(v, 6) for k, v in self.bagian_kelas.items()},
-        }  # fmt: skip
-        for name in ("jumlah", "perkiraan"):
-            if (values := getattr(self, name)) is not None:
-                found[name] = {k: round(v, 1) for k, v in values.items()}
-        for name, digits in (("mmi", 2), ("sigma", 2), ("bagian_tanpa_data", 6), ("maksimum", 6)):
-            if (number := getattr(self, name)) is not None:
-                found[name] = round(number, digits)
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class Dampak:
-    """All that is hit: desa by code, and the larger regions by level. `catatan` are keys of warnings.
-
-    `tanpa_data` names desa of which a raster says nothing: they are unknown, not safe.
-    """
-
-    desa: list[Terdampak]
-    wilayah: Mapping[Level, list[Terdampak]]
-    metode_luas: str = METODE_LUAS
-    sumber_intensitas: str = ""
-    catatan: tuple[str, ...] = ()
-    tanpa_data: tuple[str, ...] = ()
 
 
 def affected_by_area(
@@ -113,14 +50,14 @@ def affected_by_area(
         raise QueryError("there is no hazard area", where="area")
     classes = list(dict.fromkeys(h.kelas for h in hazards))
     parts = {kelas: _area([h.geometry for h in hazards if h.kelas == kelas]) for kelas in classes}
-    shares = {kelas: _shares(index, area) for kelas, area in parts.items()}
-    whole = shares[classes[0]] if len(classes) == 1 else _shares(index, _area(list(parts.values())))
-    desa = []
-    for row in sorted(whole):
-        per_class = {kelas: shares[kelas][row] for kelas in classes if row in shares[kelas]}
-        highest = next((kelas for kelas in reversed(classes) if kelas in per_class), "")
-        desa.append(desa_of(index, row, whole[row], aggregates, kelas=highest, bagian_kelas=per_class))
-    return Dampak(desa, roll_up(index, desa, classes, names or {}))
+    shares = [_shares(index, area) for area in parts.values()]
+    rows, share = shares[0] if len(classes) == 1 else _shares(index, _area(list(parts.values())))
+    per_class = np.zeros((len(rows), len(classes)))
+    for number, (of_class, some) in enumerate(shares):
+        here = np.isin(of_class, rows)
+        per_class[np.searchsorted(rows, of_class[here]), number] = some[here]
+    desa = desa_of(index, rows, share, classes, _highest(per_class), per_class, aggregates)
+    return Dampak(desa, roll_up(index, desa, names or {}))
 
 
 def affected_by_earthquake(
@@ -143,32 +80,30 @@ def affected_by_earthquake(
     distance = hypocentral_km(quake, lon[near], lat[near])
     mmi, deviation = intensity(quake.magnitudo, distance), sigma(distance)
     hit = np.flatnonzero((distance <= REACH_KM) & (mmi >= least_mmi))
-    desa = []
-    for i in hit:
-        degree = roman(float(mmi[i]))
-        extra = {"mmi": float(mmi[i]), "sigma": float(deviation[i]), "bagian_kelas": {degree: 1.0}}
-        desa.append(desa_of(index, int(near[i]), 1.0, aggregates, kelas=degree, **extra))
+    degrees = np.array([roman(float(value)) for value in mmi[hit]], object)
     classes = [roman(degree) for degree in range(1, 11)]
+    per_class = (degrees[:, None] == np.array(classes, object)).astype(float)
+    highest = _highest(per_class)
+    desa = desa_of(index, near[hit], np.ones(len(hit)), classes, highest, per_class, aggregates)
+    desa = replace(desa, mmi=mmi[hit], sigma=deviation[hit])
     notes = tuple(f"di_luar_relasi.{name}" for name in quake.outside_of_relation())
-    return Dampak(desa, roll_up(index, desa, classes, names or {}), METODE_LUAS, SUMBER, notes)
+    return Dampak(desa, roll_up(index, desa, names or {}), METODE_LUAS, SUMBER, notes)
 
 
-def roll_up(
-    index: DesaIndex, desa: Iterable[Terdampak], classes: Sequence[str], names: Mapping[str, str]
-) -> dict[Level, list[Terdampak]]:
-    """Sum desa up to kecamatan, kabkota and provinsi; shares are of the area of all their desa."""
-    hit = list(desa)
-    found: dict[Level, list[Terdampak]] = {}
-    for level in reversed(LEVELS[:-1]):
-        width = width_of(index, level)
-        groups: dict[str, list[Terdampak]] = defaultdict(list)
-        for one in hit:
-            groups[one.kode[:width]].append(one)
-        found[level] = [
-            _summed(code, level, groups[code], _whole(index, code), classes, names.get(code, ""))
-            for code in sorted(groups)
-        ]
-    return found
+def nothing(index: DesaIndex, aggregates: Aggregates | None) -> Dampak:
+    """Return what an event hits that was called off."""
+    none = np.empty(0)
+    desa = desa_of(
+        index, none.astype(np.int64), none, [], none.astype(np.int64), np.empty((0, 0)), aggregates
+    )
+    return Dampak(desa, roll_up(index, desa, {}))
+
+
+def _highest(per_class: Floats) -> Ints:
+    """Return the number of the last class that is there; -1 where none is."""
+    numbers = np.arange(1, per_class.shape[1] + 1) * (per_class > 0)
+    highest: Ints = numbers.max(axis=1, initial=0) - 1
+    return highest
 
 
 def _area(geometries: list[shapely.Geometry]) -> shapely.Geometry:
@@ -184,8 +119,8 @@ def _area(geometries: list[shapely.Geometry]) -> shapely.Geometry:
     return area
 
 
-def _shares(index: DesaIndex, area: shapely.Geometry) -> dict[int, float]:
-    """Return row -> share of its area, for all rows that share ground with `area`."""
+def _shares(index: DesaIndex, area: shapely.Geometry) -> tuple[Ints, Floats]:
+    """Return the rows that share ground with `area`, ascending, and the share of each."""
     west, south, east, north = area.bounds
     b = index.boxes
     rows = np.flatnonzero((b[:, 0] <= east) & (b[:, 2] >= west) & (b[:, 1] <= north) & (b[:, 3] >= south))
@@ -197,15 +132,18 @@ def _shares(index: DesaIndex, area: shapely.Geometry) -> dict[int, float]:
     covered = shapely.covers(area, polygons)
     edge = ~covered & shapely.intersects(area, polygons)
     whole = np.concatenate([rows[inside], rest[covered]])
-    cut = _cut(index, area, rest[edge], polygons[edge])
-    return {int(row): 1.0 for row in whole} | cut
+    cut, parts = _cut(index, area, rest[edge], polygons[edge])
+    found = np.concatenate([whole, cut])
+    order = np.argsort(found)
+    return found[order], np.concatenate([np.ones(len(whole)), parts])[order]
 
 
-def _cut(index: DesaIndex, area: shapely.Geometry, rows: Ints, polygons: Geometries) -> dict[int, float]:
+def _cut(index: DesaIndex, area: shapely.Geometry, rows: Ints, polygons: Geometries) -> tuple[Ints, Floats]:
     pieces = np.array([_clipped(area, b) for b in index.boxes[rows].tolist()], object)
     common = shapely.intersection(polygons, pieces) if len(rows) else pieces
     shares = np.minimum(_equal_area(common) / index.areas[rows], 1.0)
-    return {int(row): float(s) for row, s in zip(rows, shares, strict=True) if s > _LEAST_SHARE}
+    enough = shares > _LEAST_SHARE
+    return rows[enough], shares[enough]
 
 
 def _clipped(area: shapely.Geometry, box: list[float]) -> shapely.Geometry:
@@ -219,73 +157,3 @@ def _equal_area(geometries: Geometries) -> Floats:
         return np.empty(0)
     projected = shapely.transform(geometries, lambda c: np.column_stack(flat.transform(c[:, 0], c[:, 1])))
     return cast(Floats, shapely.area(projected))
-
-
-def desa_of(
-    index: DesaIndex, row: int, share: float, aggregates: Aggregates | None, **extra: Any
-) -> Terdampak:
-    """Return one desa that is hit by `share` of its area, with the people of it."""
-    code = index.code(row)
-    there = None if aggregates is None else aggregates.get(code)
-    estimate = None if there is None else {name: value * share for name, value in there.items()}
-    return Terdampak(
-        code,
-        index.name(row),
-        "desa",
-        share,
-        share * float(index.areas[row]),
-        jumlah=there,
-        perkiraan=estimate,
-        tanpa_data=int(there is None),
-        **extra,
-    )
-
-
-def _summed(
-    code: str, level: Level, desa: list[Terdampak], area: float, classes: Sequence[str], name: str
-) -> Terdampak:
-    per_class: dict[str, float] = defaultdict(float)
-    for one in desa:
-        for kelas, share in one.bagian_kelas.items():
-            per_class[kelas] += share * (one.luas_m2 / one.bagian) / area
-    highest = next((kelas for kelas in reversed(classes) if kelas in per_class), "")
-    hit = sum(one.luas_m2 for one in desa)
-    strongest = max(desa, key=lambda one: one.mmi or 0)
-    return Terdampak(
-        code,
-        name,
-        level,
-        hit / area,
-        hit,
-        highest,
-        dict(per_class),
-        _total([one.jumlah for one in desa]),
-        _total([one.perkiraan for one in desa]),
-        len(desa),
-        sum(one.tanpa_data for one in desa),
-        strongest.mmi,
-        strongest.sigma,
-        maksimum=max((one.maksimum for one in desa if one.maksimum is not None), default=None),
-    )
-
-
-def _total(values: Iterable[Mapping[str, float] | None]) -> dict[str, float] | None:
-    known = [value for value in values if value is not None]
-    if not known:
-        return None
-    total: dict[str, float] = defaultdict(float)
-    for one in known:
-        for name, value in one.items():
-            total[name] += value
-    return dict(total)
-
-
-def width_of(index: DesaIndex, level: Level) -> int:
-    """Return how many characters of a canonical desa code name the region above it."""
-    return len(str(parse(index.code(0), index.info.skema).at(level)))
-
-
-def _whole(index: DesaIndex, code: str) -> float:
-    """Return the area of all desa below a code: they stand together in the order of codes."""
-    low, high = index.below(code)
-    return float(index.areas[low:high].sum())

@@ -9,7 +9,7 @@ is neither safe nor hit: `bagian_tanpa_data` says how much of a desa is not know
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import batched, pairwise
 from pathlib import Path
 from typing import Literal
@@ -17,7 +17,8 @@ from typing import Literal
 import numpy as np
 import shapely
 
-from analysis.affected import Aggregates, Dampak, Terdampak, desa_of, roll_up
+from analysis.counts import Aggregates
+from analysis.impact import Dampak, DesaTerdampak, desa_of, roll_up
 from analysis.lookup import DesaIndex
 from analysis.ragged import Floats, Ints
 from analysis.raster_cells import Cells, Source, moved, opened
@@ -80,7 +81,7 @@ def affected_by_raster(
     """
     starts = np.array([one.mulai for one in thresholds], np.float64)
     classes = [one.kelas for one in thresholds]
-    desa: list[Terdampak] = []
+    hit: list[tuple[int, _Share]] = []
     without: list[str] = []
     with opened(raster, band, crs=crs) as source:
         rows = _below(index, source)
@@ -93,10 +94,11 @@ def affected_by_raster(
                 if share.unknown >= 1 - _LEAST:
                     without.append(index.code(row))
                 elif share.per_class.sum() > _LEAST:
-                    desa.append(_hit(index, row, share, classes, rule, aggregates))
+                    hit.append((row, share))
             if progress:
                 progress(min((done + 1) * _BATCH, len(rows)), len(rows))
-    return Dampak(desa, roll_up(index, desa, classes, names or {}), tanpa_data=tuple(without))
+    desa = _desa(index, hit, classes, rule, aggregates)
+    return Dampak(desa, roll_up(index, desa, names or {}), tanpa_data=tuple(without))
 
 
 def _below(index: DesaIndex, source: Source) -> Ints:
@@ -129,23 +131,29 @@ def _share(found_cells: Iterable[Cells], whole: bool, area: float, starts: Float
     return _Share(found / total, max(0.0, 1 - known / total), None if np.isinf(most) else most)
 
 
-def _hit(
+def _desa(
     index: DesaIndex,
-    row: int,
-    share: _Share,
+    hit: Sequence[tuple[int, _Share]],
     classes: Sequence[str],
     rule: Rule,
     aggregates: Aggregates | None,
-) -> Terdampak:
-    there = np.flatnonzero(share.per_class > _LEAST)
-    number = int(there[-1]) if rule == "tertinggi" and len(there) else int(share.per_class.argmax())
-    return desa_of(
+) -> DesaTerdampak:
+    shares = np.array([share.per_class for _, share in hit]).reshape(len(hit), len(classes))
+    there = shares > _LEAST
+    highest = (np.arange(1, len(classes) + 1) * there).max(axis=1, initial=0) - 1
+    most = shares.argmax(axis=1)
+    unknown = np.array([share.unknown for _, share in hit])
+    found = desa_of(
         index,
-        row,
-        float(min(share.per_class.sum(), 1.0)),
+        np.array([row for row, _ in hit], np.int64),
+        np.minimum(shares.sum(axis=1), 1.0),
+        classes,
+        np.where((highest >= 0) & (rule == "tertinggi"), highest, most),
+        np.where(there, shares, 0.0),
         aggregates,
-        kelas=classes[number],
-        bagian_kelas={classes[n]: float(share.per_class[n]) for n in there.tolist()},
-        bagian_tanpa_data=share.unknown if share.unknown > _LEAST else 0.0,
-        maksimum=share.most,
+    )
+    return replace(
+        found,
+        bagian_tanpa_data=np.where(unknown > _LEAST, unknown, 0.0),
+        maksimum=np.array([share.most for _, share in hit], float),
     )

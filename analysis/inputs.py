@@ -14,7 +14,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import shapely
 
-from analysis.affected import Aggregates, Bahaya
+from analysis.affected import Bahaya
+from analysis.counts import Counts
 from analysis.lookup import DesaIndex
 from analysis.lookup_build import from_parquet, from_reader, in_degrees, opened
 from analysis.nearest import Fasilitas
@@ -158,7 +159,7 @@ def facilities_of(reader: LayerReader, *, jenis: str = "jenis", nama: str = "nam
     return found
 
 
-def aggregates_of(reader: LayerReader, *, code: str = "", counts: Sequence[str] = ()) -> Aggregates:
+def aggregates_of(reader: LayerReader, *, code: str = "", counts: Sequence[str] = ()) -> Counts:
     """Read published counts per desa; `counts` empty takes all columns of numbers that are counts.
 
     Percentages, averages, indices and years are none: added up over desa, or taken in part, they would
@@ -187,7 +188,7 @@ def aggregates_of(reader: LayerReader, *, code: str = "", counts: Sequence[str] 
             for name in chosen:
                 if row[name] is not None:
                     total[desa][name] = total[desa].get(name, 0.0) + float(row[name])
-    return dict(total)
+    return Counts.of(total)
 
 
 def is_count(field: FieldDef) -> bool:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 type Jenis = Literal["geodesik", "jalan"]
 """Which distance it is: metres on the WGS84 ellipsoid as the crow flies, or along roads."""
 _SPARE = 4
+_CLOSE = 1.01
+"""Facilities whose chord is longer by more than this are farther, too: the ellipsoid is flat by 0.3 %."""
 _K_MAX = 1000
 
 
@@ -107,6 +109,8 @@ class FacilityIndex:
         self.lon = np.array([one.lon for one in facilities], float)
         self.lat = np.array([one.lat for one in facilities], float)
         self._xyz = _ecef(self.lon, self.lat)
+        self._by_id = np.empty(len(facilities), np.int64)
+        self._by_id[sorted(range(len(facilities)), key=lambda n: facilities[n].id)] = range(len(facilities))
         self.kinds: Set[str] = frozenset(one.jenis for one in facilities)
         self._trees: dict[tuple[str, ...], tuple[Ints, cKDTree]] = {}
 
@@ -122,31 +126,36 @@ class FacilityIndex:
 
         `jenis` empty means all kinds. QueryError for an unknown kind or a `k` outside 1 to 1000.
         """
+        lon, lat = np.array([(o.lon, o.lat) for o in origins], float).reshape(-1, 2).T
+        metres, numbers = self.ranked(lon, lat, k, jenis)
+        return [self.named(o.id, *found) for o, *found in zip(origins, metres, numbers, strict=True)]
+
+    def named(self, origin: str, metres: Floats, numbers: Ints) -> list[Terdekat]:
+        """Return one line of `ranked` as an answer."""
         return [
-            [Terdekat(o.id, n, m, self.facilities[i]) for n, (m, i) in enumerate(found, 1)]
-            for o, found in zip(origins, self.ranked(origins, k, jenis), strict=True)
+            Terdekat(origin, n, m, self.facilities[i])
+            for n, (m, i) in enumerate(zip(metres.tolist(), numbers.tolist(), strict=True), 1)
         ]
 
-    def ranked(
-        self, origins: Sequence[Asal], k: int, jenis: Sequence[str] = ()
-    ) -> list[list[tuple[float, int]]]:
-        """Return metres and number of up to `k` facilities for each origin, in the order of `nearest`."""
+    def ranked(self, lon: Floats, lat: Floats, k: int, jenis: Sequence[str] = ()) -> tuple[Floats, Ints]:
+        """Return metres and numbers of up to `k` facilities for each place, in the order of `nearest`.
+
+        Both are (places, min(k, facilities)).
+        """
         if not 1 <= k <= _K_MAX:
             raise QueryError(f"k must be 1 to {_K_MAX}, not {k}", where="k")
-        numbers, tree = self._tree(jenis)
-        if not len(numbers) or not origins:
-            return [[] for _ in origins]
-        lon = np.array([o.lon for o in origins], float)
-        lat = np.array([o.lat for o in origins], float)
-        wanted = min(k + _SPARE, len(numbers))
-        found = tree.query(_ecef(lon, lat), wanted)[1].reshape(len(origins), wanted)
-        near = numbers[found]
-        many = np.repeat(lon, wanted), np.repeat(lat, wanted)
-        metres = GEOD.inv(*many, self.lon[near].ravel(), self.lat[near].ravel())[2].reshape(near.shape)
-        return [
-            sorted(zip(m, n, strict=True), key=lambda pair: (pair[0], self.facilities[pair[1]].id))[:k]
-            for n, m in zip(near.tolist(), metres.tolist(), strict=True)
-        ]
+        known, tree = self._tree(jenis)
+        k, wanted = min(k, len(known)), min(k + _SPARE, len(known))
+        if not len(known) or not len(lon):
+            return np.empty((len(lon), k)), np.empty((len(lon), k), np.int64)
+        chords, found = (one.reshape(len(lon), wanted) for one in tree.query(_ecef(lon, lat), wanted))
+        near = known[found]
+        place, rank = np.nonzero(chords <= chords[:, [k - 1]] * _CLOSE)
+        number = near[place, rank]
+        metres = np.full(near.shape, np.inf)
+        metres[place, rank] = GEOD.inv(lon[place], lat[place], self.lon[number], self.lat[number])[2]
+        order = np.lexsort((self._by_id[near], metres), axis=1)[:, :k]
+        return np.take_along_axis(metres, order, 1), np.take_along_axis(near, order, 1)
 
     def chosen(self, jenis: Sequence[str] = ()) -> Ints:
         """Return the numbers of the facilities of some kinds (empty: all); QueryError for an unknown kind."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.sparse.csgraph import dijkstra
@@ -47,19 +48,19 @@ class RoadFinder:
         progress: Callable[[int, int], None] | None = None,
     ) -> list[list[Terdekat]]:
         """Return up to `k` facilities for each origin: by road first, then what no road leads to."""
-        near = self.facilities.ranked(origins, k, jenis)
+        lon, lat = np.array([(o.lon, o.lat) for o in origins], float).reshape(-1, 2).T
+        near, _ = self.facilities.ranked(lon, lat, k, jenis)
         if not origins:
             return []
         chosen = self.facilities.chosen(jenis)
-        lon, lat = np.array([o.lon for o in origins]), np.array([o.lat for o in origins])
         stood = self.network.snap(lon, lat)
         found = []
         for number, origin in enumerate(origins):
             access = float(stood.access_m[number])
             by_road: list[Terdekat] = []
-            if near[number] and access <= self._most:
+            if near.shape[1] and access <= self._most:
                 place = int(stood.edge[number]), float(stood.part[number])
-                by_road = self._by_road(origin, place, access, k, chosen, near[number][-1][0])
+                by_road = self._by_road(origin, place, access, k, chosen, float(near[number, -1]))
             found.append(by_road + self._others(origin, by_road, k, jenis))
             if progress:
                 progress(number + 1, len(origins))
@@ -107,9 +108,8 @@ class RoadFinder:
         if missing <= 0:
             return []
         have = {one.fasilitas.id for one in by_road}
-        [ranked] = self.facilities.ranked([origin], min(k + len(by_road), 1000), jenis)
-        rest = [(m, i) for m, i in ranked if self.facilities.facilities[i].id not in have][:missing]
-        first = len(by_road) + 1
-        return [
-            Terdekat(origin.id, n, m, self.facilities.facilities[i]) for n, (m, i) in enumerate(rest, first)
-        ]
+        place = np.array([origin.lon]), np.array([origin.lat])
+        metres, numbers = self.facilities.ranked(*place, min(k + len(by_road), 1000), jenis)
+        every = self.facilities.named(origin.id, metres[0], numbers[0])
+        rest = [one for one in every if one.fasilitas.id not in have][:missing]
+        return [replace(one, urutan=n) for n, one in enumerate(rest, len(by_road) + 1)]

@@ -8,23 +8,19 @@ then, and the plan stays a matter of seconds.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import chain
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from analysis.affected import (
-    Aggregates,
-    Bahaya,
-    Dampak,
-    Terdampak,
-    affected_by_area,
-    affected_by_earthquake,
-)
+import numpy as np
+
+from analysis.affected import Bahaya, affected_by_area, affected_by_earthquake, nothing
 from analysis.allocate import Need, Plan, Stock, allocate
+from analysis.counts import Aggregates
 from analysis.earthquake import Gempa
+from analysis.impact import Dampak, DesaTerdampak, regions_of, width_of
 from analysis.lookup import DesaIndex
-from analysis.nearest import Asal, FacilityIndex, Fasilitas, Terdekat
+from analysis.nearest import FacilityIndex, Terdekat
+from analysis.ragged import Floats, Ints
 from catalog.codes import LEVELS, Level
 from catalog.errors import QueryError
 
@@ -55,21 +51,29 @@ class Aturan:
     sasaran: int = 500
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Tanggapan:
     """The answer: who is hit, the k nearest facilities of each desa, and the plan.
 
-    `tingkat` is the level that the plan is made for (`desa` unless more than `Aturan.sasaran` are in
-    need); needs and shipments name regions of that level. `catatan` are keys of warnings.
+    `jarak_m` and `nomor` (desa, k) are the distances and numbers in `fasilitas` of the facilities
+    nearest to each desa that is hit. `tingkat` is the level that the plan is made for (`desa` unless
+    more than `Aturan.sasaran` are in need); needs and shipments name regions of that level. `catatan`
+    are keys of warnings.
     """
 
     dampak: Dampak
-    terdekat: Mapping[str, list[Terdekat]]
+    fasilitas: FacilityIndex
+    jarak_m: Floats
+    nomor: Ints
     kebutuhan: list[Need]
     rencana: Plan
     tingkat: Level = "desa"
     catatan: tuple[str, ...] = ()
-    fasilitas: Mapping[str, Fasilitas] = field(default_factory=dict)
+
+    def terdekat(self) -> Iterator[Terdekat]:
+        """Yield the facilities nearest to each desa, by desa."""
+        for code, *found in zip(self.dampak.desa.kode, self.jarak_m, self.nomor, strict=True):
+            yield from self.fasilitas.named(code, *found)
 
 
 def respond(
@@ -86,18 +90,15 @@ def respond(
     QueryError when a rule counts by a column that the people layer does not have.
     """
     hit = _hit(index, hazard, people, rules, names)
-    origins = [Asal(one.kode, *index.points[row].tolist()) for one, row in _rows(index, hit.desa)]
-    near = facilities.nearest(origins, k=rules.k, jenis=rules.jenis)
-    needs, notes = _needs(index, hit.desa, people, rules)
-    level, targets = _planned(hit, needs, rules.sasaran)
+    places = index.points[hit.desa.rows]
+    metres, numbers = facilities.ranked(places[:, 0], places[:, 1], rules.k, rules.jenis)
+    needs, notes = _needs(hit.desa, people, rules)
+    level, targets = _planned(index, hit.desa, places, needs, rules.sasaran)
     items = {rule.item for rule in rules.kebutuhan}
     stocks = _stocks(facilities, items)
     notes += [f"tanpa_stok.{item}" for item in sorted(items - {stock.item for stock in stocks})]
     plan = allocate(stocks, targets, max_cost=rules.max_m)
-    return Tanggapan(
-        hit, {origin.id: found for origin, found in zip(origins, near, strict=True)}, targets, plan, level,
-        (*hit.catatan, *notes), {one.id: one for one in facilities.facilities},
-    )  # fmt: skip
+    return Tanggapan(hit, facilities, metres, numbers, targets, plan, level, (*hit.catatan, *notes))
 
 
 def _hit(
@@ -112,70 +113,65 @@ def _hit(
             index, hazard, least_mmi=rules.least_mmi, aggregates=people, names=names
         )
     if not hazard:
-        return Dampak([], {level: [] for level in LEVELS[:-1]})
+        return nothing(index, people)
     return affected_by_area(index, hazard, aggregates=people, names=names)
 
 
-def _rows(index: DesaIndex, desa: Sequence[Terdampak]) -> list[tuple[Terdampak, int]]:
-    return [(one, row) for one in desa if (row := index.row(one.kode)) is not None]
-
-
 def _needs(
-    index: DesaIndex, desa: Sequence[Terdampak], people: Aggregates | None, rules: Aturan
-) -> tuple[list[Need], list[str]]:
-    """Return the need of each desa; where its people are unknown, so is its need: it is left out."""
+    desa: DesaTerdampak, people: Aggregates | None, rules: Aturan
+) -> tuple[dict[str, Ints], list[str]]:
+    """Return what each desa needs of each item, all its rules together.
+
+    Where the people of a desa are unknown, so is its need: it is left out (0).
+    """
     if not rules.kebutuhan:
-        return [], ["tanpa_aturan_kebutuhan"]
+        return {}, ["tanpa_aturan_kebutuhan"]
     if people is None:
-        return [], ["tanpa_penduduk"]
-    columns = set(chain.from_iterable(people.values()))
-    needs, there = [], _rows(index, desa)
+        return {}, ["tanpa_penduduk"]
+    needs = {rule.item: np.zeros(len(desa), np.int64) for rule in rules.kebutuhan}
     for rule in rules.kebutuhan:
-        column = _column(columns, rule.per)
-        for one, row in there:
-            if (one.mmi is not None and one.mmi < rule.least_mmi) or one.perkiraan is None:
-                continue
-            amount = math.ceil(round(one.perkiraan.get(column, 0.0) * rule.amount * rule.days, 6))
-            if amount > 0:
-                lon, lat = index.points[row].tolist()
-                needs.append(Need(one.kode, rule.item, amount, lon, lat))
+        estimate = np.nan_to_num(desa.perkiraan[:, _column(desa.hitungan, rule.per)])
+        amounts = np.ceil(np.round(estimate * rule.amount * rule.days, 6)).astype(np.int64)
+        if desa.mmi is not None:
+            amounts[desa.mmi < rule.least_mmi] = 0
+        needs[rule.item] += np.maximum(amounts, 0)
     return needs, []
 
 
-def _column(columns: set[str], per: str) -> str:
+def _column(columns: Sequence[str], per: str) -> int:
     for name in (per, f"jumlah_{per}"):
         if name in columns:
-            return name
+            return list(columns).index(name)
     there = ", ".join(sorted(columns)) or "-"
     raise QueryError(f"nothing is counted as {per!r}; there are: {there}", where="response.needs")
 
 
-def _planned(hit: Dampak, needs: list[Need], most: int) -> tuple[Level, list[Need]]:
+def _planned(
+    index: DesaIndex, desa: DesaTerdampak, places: Floats, needs: Mapping[str, Ints], most: int
+) -> tuple[Level, list[Need]]:
     """Return the finest level at which no more than `most` regions are in need, and their needs."""
+    needy = np.zeros(len(desa), bool)
+    for amounts in needs.values():
+        needy |= amounts > 0
     for level in _FINEST_FIRST:
-        regions = hit.desa if level == "desa" else hit.wilayah.get(level, [])
-        if level == "desa" or not regions:
-            summed = needs
-        else:
-            summed = _summed(needs, sorted({one.kode for one in regions}))
-        if len({need.kode for need in summed}) <= most:
-            return level, summed
-    return _FINEST_FIRST[-1], summed
+        codes, starts = (
+            (desa.kode, np.arange(len(desa)))
+            if level == "desa"
+            else regions_of(desa.kode, width_of(index, level))
+        )
+        if not needy.any() or np.count_nonzero(np.logical_or.reduceat(needy, starts)) <= most:
+            break
+    each = [one for item, amounts in needs.items() for one in _summed(codes, starts, places, item, amounts)]
+    return level, each if level == "desa" else sorted(each, key=lambda need: (need.kode, need.item))
 
 
-def _summed(needs: list[Need], codes: list[str]) -> list[Need]:
+def _summed(codes: list[str], starts: Ints, places: Floats, item: str, amounts: Ints) -> Iterator[Need]:
     """Sum needs up to regions; a region's place is that of its desa with the largest need."""
-    width = len(codes[0])
-    total: dict[tuple[str, str], int] = {}
-    place: dict[tuple[str, str], Need] = {}
-    for need in needs:
-        key = need.kode[:width], need.item
-        total[key] = total.get(key, 0) + need.amount
-        if key not in place or need.amount > place[key].amount:
-            place[key] = need
-    return [
-        Need(k, item, n, place[k, item].lon, place[k, item].lat) for (k, item), n in sorted(total.items())
-    ]
+    total = np.add.reduceat(amounts, starts) if len(starts) else starts
+    ends = np.append(starts[1:], len(amounts))
+    for n in np.flatnonzero(total).tolist():
+        largest = starts[n] + amounts[starts[n] : ends[n]].argmax()
+        yield Need(codes[n], item, int(total[n]), *places[largest].tolist())
 
 
 def _stocks(facilities: FacilityIndex, items: set[str]) -> list[Stock]:

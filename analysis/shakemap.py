@@ -21,9 +21,10 @@ from lxml import etree
 from rasterio.io import MemoryFile
 from rasterio.transform import from_origin
 
-from analysis.affected import Aggregates, Dampak, Terdampak
+from analysis.counts import Aggregates
 from analysis.earthquake import roman
 from analysis.hazard_raster import Ambang, affected_by_raster
+from analysis.impact import Dampak
 from analysis.lookup import DesaIndex
 from analysis.ragged import Floats
 from catalog.errors import QueryError
@@ -150,14 +151,13 @@ def affected_by_shakemap(
         )
     return replace(
         found,
-        desa=[_as_intensity(one) for one in found.desa],
-        wilayah={level: [_as_intensity(one) for one in rows] for level, rows in found.wilayah.items()},
+        desa=replace(found.desa, mmi=found.desa.maksimum, maksimum=None),
+        wilayah={
+            level: [replace(one, mmi=one.maksimum, maksimum=None) for one in rows]
+            for level, rows in found.wilayah.items()
+        },
         sumber_intensitas=source,
     )
-
-
-def _as_intensity(one: Terdampak) -> Terdampak:
-    return replace(one, mmi=one.maksimum, maksimum=None)
 
 
 def degrees(least_mmi: float) -> list[Ambang]:

@@ -9,10 +9,11 @@ from typing import Any
 import click
 import orjson
 
-from analysis.affected import Dampak, affected_by_area, affected_by_earthquake
+from analysis.affected import affected_by_area, affected_by_earthquake
 from analysis.earthquake import Gempa
 from analysis.events import hazard_of_event
 from analysis.hazard_raster import Rule, affected_by_raster, thresholds_of
+from analysis.impact import Dampak
 from analysis.inputs import aggregates_of, hazards_of, region_names
 from analysis.lookup import DesaIndex
 from analysis.places import places_of_codes

@@ -35,6 +35,7 @@ from ogc_server.ask import Ask, base_address, segment, split_path
 from ogc_server.assets import Assets
 from ogc_server.errors import MethodError, ParameterError, TooLargeError
 from ogc_server.gate import Gate
+from ogc_server.kendali.rehearsal import rehearse
 from ogc_server.kendali.stream import Hub, Stream
 from ogc_server.live import Live
 from ogc_server.negotiation import choose, language
@@ -208,7 +209,8 @@ def create_app(
         runner = Runner(settings, book, clock)
         runner.start()
         first = partial(viewer.first_picture, dispatcher.service)
-        warmer = Warmer(settings, live, dispatcher.service.desk(), first)
+        last = partial(rehearse, dispatcher.service)
+        warmer = Warmer(settings, live, dispatcher.service.desk(), first, last)
         warmer.start()
         rasters = RasterWatch(dispatcher.service, dispatcher.pool, THREADS)
         rasters.start()

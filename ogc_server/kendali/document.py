@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from catalog.errors import GoneError, NotFoundError
 from catalog.messages import text
+from ogc_server.kendali.columns import Columns, Row
 from ogc_server.kendali.drawing import colour, geojson, legend
-from ogc_server.kendali.picture import Picture, Row
+from ogc_server.kendali.picture import Picture
 from ogc_server.snapshot import Snapshot
 
 MOST_DESA, MOST_FACILITIES, MOST_PLAN = 2000, 100, 500
@@ -16,31 +18,31 @@ MOST_DESA, MOST_FACILITIES, MOST_PLAN = 2000, 100, 500
 def document(snapshot: Snapshot, picture: Picture, lang: str) -> dict[str, Any]:
     """Return what the panels and the map show."""
     near, sent, unmet = picture.near(), picture.shipments(), picture.unmet()
+    counted = {kind: counts(picture.desa, kind) for kind in ("jumlah", "perkiraan")}
     return {
         "id": picture.id or None, "versi": picture.version or None, "jenis": picture.kind,
         "kejadian": picture.event_id or None, "judul": picture.titles[lang],
         "waktu": picture.at.isoformat() if picture.at else None, "dibuat": picture.made.isoformat(),
         "revisi": picture.revision or None, "latihan": picture.exercise, "sintetis": picture.synthetic,
         "dibatalkan": picture.cancelled, "ringkasan": picture.summary(), "wilayah": picture.regions(),
-        "desa": [_desa(row) for row in worst(picture)[:MOST_DESA]],
+        "desa": [_desa(row, counted) for row in worst(picture.desa, MOST_DESA)],
         "fasilitas": near[:MOST_FACILITIES], "fasilitas_total": len(near),
         "kiriman": [_sent(row) for row in sent[:MOST_PLAN]], "kiriman_total": len(sent),
         "kurang": [_unmet(row, lang) for row in unmet[:MOST_PLAN]], "kurang_total": len(unmet),
         "sumber": sources(snapshot, picture, lang), "catatan": picture.notes.get(lang, []),
-        "legenda": legend(picture.rows), "peta": geojson(picture, near),
+        "legenda": legend(picture.desa), "peta": geojson(picture, near),
     }  # fmt: skip
 
 
-def worst(picture: Picture) -> list[Row]:
-    """Return the desa, those hit hardest first."""
-    return sorted(
-        picture.rows, key=lambda row: (-(row.get("mmi") or 0), -(row.get("bagian") or 0), row["kode"])
-    )
+def worst(desa: Columns, most: int | None = None) -> Iterator[Row]:
+    """Yield the desa, those hit hardest first."""
+    key = [(-(mmi or 0), -(share or 0), code) for mmi, share, code in desa.pairs("mmi", "bagian", "kode")]
+    return desa.rows(sorted(range(len(key)), key=key.__getitem__)[:most])
 
 
-def counts(row: Row, kind: str) -> dict[str, int | None]:
-    """Return the columns `jumlah_*` or `perkiraan_*` of a desa by what they count."""
-    return {name.partition("_")[2]: row[name] for name in row if name.startswith(f"{kind}_")}
+def counts(desa: Columns, kind: str) -> dict[str, str]:
+    """Return what is counted as `jumlah` or `perkiraan`, and the name of its column."""
+    return {what: f"{kind}_{what}" for what in desa.beginning(f"{kind}_")}
 
 
 def reason(code: str | None, lang: str) -> str:
@@ -68,11 +70,11 @@ def sources(snapshot: Snapshot, picture: Picture, lang: str) -> list[dict[str, A
     return found
 
 
-def _desa(row: Row) -> dict[str, Any]:
+def _desa(row: Row, counted: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     names = ("kode", "nama", "kecamatan", "kabkota", "provinsi", "kelas", "mmi", "bagian")
     return {
-        **{name: row.get(name) for name in names}, "jumlah": counts(row, "jumlah"), "warna": colour(row),
-        "perkiraan": counts(row, "perkiraan"),
+        **{name: row.get(name) for name in names}, "warna": colour(row.get("mmi"), row.get("kelas")),
+        **{kind: {what: row[name] for what, name in known.items()} for kind, known in counted.items()},
         "terdekat": {"nama": row.get("bantuan_1_nama"), "jarak_m": row.get("bantuan_1_jarak_m")},
     }  # fmt: skip
 

@@ -10,7 +10,8 @@ import orjson
 import shapely
 
 from analysis.allocate import RELEASED
-from ogc_server.kendali.picture import Picture, Row
+from ogc_server.kendali.columns import Columns, Row
+from ogc_server.kendali.picture import Picture
 
 MMI = {
     4: "#8fd3c8", 5: "#7bd67b", 6: "#f5e04e", 7: "#ffb52e", 8: "#ff7a1f", 9: "#e8301c", 10: "#a01010",
@@ -23,19 +24,19 @@ MOST_LINES = 300
 _DIGITS = 5
 
 
-def colour(row: Row) -> str:
-    """Return the colour of a desa."""
-    if row.get("mmi") is not None:
-        return MMI[min(10, max(4, round(float(row["mmi"]))))]
-    return SEVERITY.get(str(row.get("kelas") or ""), AREA)
+def colour(mmi: float | None, kelas: str | None) -> str:
+    """Return the colour of a desa by its intensity or, where nothing shook, its class."""
+    if mmi is not None:
+        return MMI[min(10, max(4, round(float(mmi))))]
+    return SEVERITY.get(kelas or "", AREA)
 
 
-def legend(rows: list[Row]) -> list[tuple[str, str]]:
+def legend(desa: Columns) -> list[tuple[str, str]]:
     """Return (label, colour) of what is drawn, the strongest last."""
     found: dict[str, str] = {}
-    for row in sorted(rows, key=lambda row: row.get("mmi") or 0):
-        label = f"MMI {round(float(row['mmi']))}" if row.get("mmi") is not None else str(row["kelas"] or "")
-        found.setdefault(label, colour(row))
+    each = dict.fromkeys(desa.pairs("mmi", "kelas"))
+    for mmi, kelas in sorted(each, key=lambda one: one[0] or 0):
+        found.setdefault(f"MMI {round(float(mmi))}" if mmi is not None else kelas or "", colour(mmi, kelas))
     return list(found.items())
 
 
@@ -68,14 +69,14 @@ def _sends(one: Row) -> bool:
 
 
 def _desa(picture: Picture) -> list[dict[str, Any]]:
-    rounded = shapely.transform(picture.shapes, lambda xy: np.round(xy, _DIGITS))
-    texts = shapely.to_geojson(rounded)
+    texts = shapely.to_geojson(shapely.transform(picture.shapes, lambda xy: np.round(xy, _DIGITS)))
+    said = picture.desa.pairs("kode", "nama", "mmi", "kelas")
     return [
         {
             "type": "Feature", "geometry": orjson.loads(shape),
-            "properties": {"kode": row["kode"], "nama": row["nama"], "warna": colour(row)},
+            "properties": {"kode": code, "nama": name, "warna": colour(mmi, kelas)},
         }
-        for row, shape in zip(picture.rows, texts, strict=True)
+        for (code, name, mmi, kelas), shape in zip(said, texts, strict=True)
     ]  # fmt: skip
 
 

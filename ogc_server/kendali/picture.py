@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,33 +17,37 @@ from typing import Any
 import numpy as np
 import shapely
 
-from analysis.nearest import Fasilitas
+from analysis.impact import DesaTerdampak
+from analysis.lookup import DesaIndex
+from analysis.nearest import FacilityIndex, Fasilitas
+from analysis.ragged import Floats
 from catalog.errors import GoneError, NotFoundError
 from catalog.messages import LANGS, text
 from catalog.model import DatasetRecord, VersionInfo
-from layers.contract import FeatureBatch, Geometries
+from layers.contract import Geometries
 from ogc_server.errors import ParameterError
+from ogc_server.kendali.columns import Columns, Row
 from ogc_server.kendali.room import room_of
 from ogc_server.processes.desk import Bench
 from ogc_server.processes.errors import NotConfiguredError
 from ogc_server.response.answer import answer_to, rules_of
 from ogc_server.response.event import Event
 from ogc_server.response.record import notes
-from ogc_server.response.tables import area_layer, plan_layer
+from ogc_server.response.tables import area_columns, plan_layer, shapes_of
 from ogc_server.service import Service
 from ogc_server.snapshot import Snapshot, missing
 
-type Row = Mapping[str, Any]
 _USED = re.compile(r"([a-z0-9][a-z0-9._-]*) v(\d+)")
 MOST_SHAPES = 3000
 MOST_DRAWN = 15_000
 """Desa in an area drawn by hand: more than any province has; a whole country takes minutes."""
 _NEAR = re.compile(r"bantuan_\d+_id")
+_COUNTED = ("jumlah_", "perkiraan_")
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """`rows` are the desa (columns of respons-cepat), `shapes` theirs in lon/lat, `plan` the plan's rows.
+    """`desa` are those that are hit (as respons-cepat has them), `shapes` theirs in lon/lat, `plan` its rows.
 
     `id` is the collection, empty for what is not published. `titles` by language; `used` are the
     versions that it was made from. `facilities` stand by id, with the stock of now.
@@ -62,7 +66,7 @@ class Picture:
     exercise: bool
     synthetic: bool
     cancelled: bool
-    rows: list[Row]
+    desa: Columns
     shapes: Geometries
     plan: list[Row]
     used: list[tuple[str, int]]
@@ -83,19 +87,23 @@ class Picture:
     def summary(self) -> dict[str, Any]:
         """Return how many are hit, how strongly, and the sums of each item."""
         levels = {
-            level: len({tuple(row[name] for name in above) for row in self.rows})
+            level: len(set(self.desa.pairs(*above)))
             for level, above in (
                 ("kecamatan", ("provinsi", "kabkota", "kecamatan")), ("kabkota", ("provinsi", "kabkota")),
                 ("provinsi", ("provinsi",)),
             )
         }  # fmt: skip
-        strongest = max((row["mmi"] for row in self.rows if row.get("mmi") is not None), default=None)
-        counted = [name for name in columns(self.rows) if name.startswith("perkiraan_")]
-        unknown = sum(all(row[name] is None for name in counted) for row in self.rows) if counted else None
         return {
-            "desa": len(self.rows), **levels, "mmi_tertinggi": strongest, **totals(self.rows),
-            "desa_tanpa_data": len(self.rows) if unknown is None else unknown, "item": self.items(),
+            "desa": len(self.desa), **levels, "mmi_tertinggi": highest(self.desa), **totals(self.desa),
+            "desa_tanpa_data": self._unknown(), "item": self.items(),
         }  # fmt: skip
+
+    def _unknown(self) -> int:
+        """Return of how many desa nothing is counted."""
+        counted = self.desa.beginning("perkiraan_").values()
+        if not counted:
+            return len(self.desa)
+        return len(set.intersection(*({n for n, one in enumerate(c) if one is None} for c in counted)))
 
     def items(self) -> list[dict[str, Any]]:
         """Return need, what is sent and what is short, per item."""
@@ -111,27 +119,24 @@ class Picture:
 
     def regions(self) -> list[dict[str, Any]]:
         """Return the kabupaten and kota that are hit, with what is counted in them."""
-        groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
-        for row in self.rows:
-            groups[row["provinsi"], row["kabkota"]].append(row)
+        groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for number, region in enumerate(self.desa.pairs("provinsi", "kabkota")):
+            groups[region].append(number)
+        counted = Columns({n: c for n, c in self.desa.values.items() if n == "mmi" or n.startswith(_COUNTED)})
+        parts = ((region, counted.part(numbers)) for region, numbers in sorted(groups.items()))
         return [
-            {
-                "provinsi": province, "kabkota": name, "desa": len(rows),
-                "mmi_tertinggi": max((r["mmi"] for r in rows if r.get("mmi") is not None), default=None),
-                **totals(rows),
-            }
-            for (province, name), rows in sorted(groups.items())
+            {"provinsi": province, "kabkota": name, "desa": len(groups[province, name]),
+             "mmi_tertinggi": highest(part), **totals(part)}
+            for (province, name), part in parts
         ]  # fmt: skip
 
     def near(self) -> list[dict[str, Any]]:
         """Return the facilities named for a desa or in the plan: the nearest first, with their stock."""
         found: dict[str, dict[str, Any]] = {}
-        starts = [name.removesuffix("id") for name in columns(self.rows) if _NEAR.fullmatch(name)]
-        for row in self.rows:
-            for start in starts:
-                if row.get(f"{start}id"):
-                    said = {key: row[start + key] for key in ("id", "nama", "jenis", "status")}
-                    _add(found, said, row[f"{start}jarak_m"], desa=1)
+        for start in (name.removesuffix("id") for name in self.desa.values if _NEAR.fullmatch(name)):
+            for first, many, metres in _grouped(self.desa.pairs(f"{start}id", f"{start}jarak_m")):
+                said = {name: self.desa[start + name][first] for name in ("id", "nama", "jenis", "status")}
+                _add(found, said, metres, desa=many)
         for row in self.shipments():
             _add(
                 found, {"id": row["gudang"], "nama": row["gudang_nama"]}, row["jarak_m"], kirim=row["jumlah"]
@@ -145,19 +150,30 @@ class Picture:
     def targets(self) -> dict[str, tuple[float, float]]:
         """Return a place for each region that the plan names, inside of a desa of it."""
         codes = {str(row["kode"]) for row in self.plan}
-        widths = {len(code) for code in codes}
-        inside: dict[str, list[tuple[float, float]]] = defaultdict(list)
-        places = shapely.get_coordinates(shapely.point_on_surface(self.shapes)).tolist()
-        for row, (lon, lat) in zip(self.rows, places, strict=True):
-            for region in {str(row["kode"])[:width] for width in widths} & codes:
-                inside[region].append((lon, lat))
-        return {code: _middle(inside[code]) for code in sorted(inside)}
+        inside: dict[str, list[int]] = defaultdict(list)
+        for width in {len(code) for code in codes}:
+            for number, code in enumerate(self.desa["kode"]):
+                if (region := code[:width]) in codes:
+                    inside[region].append(number)
+        places = shapely.get_coordinates(shapely.point_on_surface(self.shapes))
+        return {code: _middle(places[inside[code]]) for code in sorted(inside)}
 
 
-def _middle(places: list[tuple[float, float]]) -> tuple[float, float]:
+def _middle(places: Floats) -> tuple[float, float]:
     """Return the place that is nearest to the mean of all."""
-    x, y = np.mean(places, axis=0)
-    return min(places, key=lambda at: (at[0] - x) ** 2 + (at[1] - y) ** 2)
+    apart = ((places - places.mean(axis=0)) ** 2).sum(axis=1)
+    lon, lat = places[apart.argmin()].tolist()
+    return lon, lat
+
+
+def _grouped(pairs: Iterable[tuple[str | None, float]]) -> Iterable[tuple[int, int, float]]:
+    """Return for each id its first row, how many rows name it, and the least metres to it."""
+    found: dict[str, tuple[int, int, float]] = {}
+    for number, (key, metres) in enumerate(pairs):
+        if key:
+            first, many, least = found.get(key, (number, 0, metres))
+            found[key] = first, many + 1, min(least, metres)
+    return found.values()
 
 
 def _add(
@@ -184,20 +200,19 @@ def simplified(shapes: Geometries) -> Geometries:
     return drawn
 
 
-def totals(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
+def totals(desa: Columns) -> dict[str, dict[str, int]]:
     """Return the sums of the counts (`jumlah`) and estimates (`perkiraan`); unknown ones are left out."""
-    found: dict[str, dict[str, int]] = {"jumlah": {}, "perkiraan": {}}
-    for name in columns(rows):
-        kind, _, what = name.partition("_")
-        known = [int(row[name]) for row in rows if row[name] is not None] if kind in found and what else []
-        if known:
-            found[kind][what] = sum(known)
+    found: dict[str, dict[str, int]] = {}
+    for kind in ("jumlah", "perkiraan"):
+        known = {what: [int(one) for one in column if one is not None]
+                 for what, column in desa.beginning(f"{kind}_").items()}  # fmt: skip
+        found[kind] = {what: sum(numbers) for what, numbers in known.items() if numbers}
     return found
 
 
-def columns(rows: Sequence[Row]) -> list[str]:
-    """Return the columns of a table: each of its rows has them all."""
-    return list(rows[0]) if rows else []
+def highest(desa: Columns) -> float | None:
+    """Return the highest intensity."""
+    return max((mmi for mmi in desa["mmi"] if mmi is not None), default=None)
 
 
 def published(service: Service, snapshot: Snapshot, name: str, version: int | None = None) -> Picture:
@@ -210,7 +225,7 @@ def published(service: Service, snapshot: Snapshot, name: str, version: int | No
     made: Picture = room_of(service).get(
         ("picture", name, info.version, plan and plan.version, _stock_version(bench)),
         lambda: _read(service, snapshot, dataset.record, info),
-        lambda made: len(made.rows) + len(made.plan),
+        lambda made: len(made.desa) + len(made.plan),
     )
     return made
 
@@ -228,9 +243,9 @@ def _read(service: Service, snapshot: Snapshot, record: DatasetRecord, info: Ver
     with suppress(NotFoundError, GoneError):  # a plan that is not there, or not for everybody: none
         plan = _table(service, snapshot.layer(f"{info.layer_id}-rencana", None)[1])[0]
     bench = Bench(service.desk(), snapshot)
-    known: Sequence[Fasilitas] = ()
+    known: Mapping[str, Fasilitas] = {}
     with suppress(NotConfiguredError):
-        known = bench.desk.facilities(snapshot).facilities
+        known = _by_id(bench.desk.facilities(snapshot))
     entry = _entry(service, record.extras.get("kejadian", ""))
     kind = "gempa" if any(row.get("magnitudo") is not None for row in rows) else ""
     return Picture(
@@ -238,8 +253,8 @@ def _read(service: Service, snapshot: Snapshot, record: DatasetRecord, info: Ver
         record.extras.get("kejadian", ""), _titles(record), record.time_start, info.created,
         entry.lon if entry else None, entry.lat if entry else None,
         int(record.extras.get("revisi") or 1), record.extras.get("latihan") == "true", record.synthetic,
-        not rows, rows, shapes, plan, [(n, int(v)) for n, v in _USED.findall(record.lineage)],
-        {one.id: one for one in known},
+        not rows, Columns.of(rows), shapes, plan, [(n, int(v)) for n, v in _USED.findall(record.lineage)],
+        known,
     )  # fmt: skip
 
 
@@ -278,13 +293,14 @@ def computed(service: Service, snapshot: Snapshot, event: Event, *, drawn: bool 
         _refuse_large(bench, event.area)
     answer, context, names = answer_to(bench, event, rules=rules_of(service.settings), exercise=False)
     with bench.desk.desa(snapshot, "area") as index:
-        area = area_layer(index, answer.found, context, names)[1]
+        desa = area_columns(index, answer.found, context, names)[1]
         plan = plan_layer(index, answer.found, context, names)[1]
+        shapes = _shapes(index, answer.found.dampak.desa)
     return Picture(
         "", 0, "area" if drawn else event.kind, "" if drawn else event.id, _named(event, drawn),
         None if drawn else event.at, service.now(), event.lon, event.lat, 0, answer.exercise,
-        answer.synthetic, event.cancelled, list(area.rows), _shapes(area), list(plan.rows),
-        [(info.layer_id, info.version) for info in answer.used.values()], answer.found.fasilitas,
+        answer.synthetic, event.cancelled, Columns(desa), shapes, list(plan.rows),
+        [(info.layer_id, info.version) for info in answer.used.values()], _by_id(answer.found.fasilitas),
         event.area, {lang: notes(answer.found.catatan, lang) for lang in LANGS},
     )  # fmt: skip
 
@@ -298,8 +314,14 @@ def _refuse_large(bench: Bench, area: shapely.Geometry) -> None:
         raise ParameterError("kendali.area.luas", "area", desa=many, most=MOST_DRAWN)
 
 
-def _shapes(batch: FeatureBatch) -> Geometries:
-    return np.empty(0, object) if batch.geometries is None else simplified(batch.geometries)
+def _by_id(facilities: FacilityIndex) -> dict[str, Fasilitas]:
+    return {one.id: one for one in facilities.facilities}
+
+
+def _shapes(index: DesaIndex, desa: DesaTerdampak) -> Geometries:
+    if len(desa) > MOST_SHAPES:  # the index knows a point inside of each
+        return np.asarray(shapely.points(index.points[desa.rows]), object)
+    return simplified(shapes_of(index, desa))
 
 
 def _named(event: Event, drawn: bool) -> dict[str, str]:

@@ -98,7 +98,7 @@ def report(service: Service, snapshot: Snapshot, picture: Picture, lang: str) ->
         villages,
         *aid,
     ]  # fmt: skip
-    none = [] if picture.rows else [text("kendali.kosong.desa", lang)]
+    none = [] if len(picture.desa) else [text("kendali.kosong.desa", lang)]
     notes = [*none, *picture.notes.get(lang, []), t("perkiraan")]
     title = t("judul", nama=picture.titles[lang])
     return Report(lang, title, marks, [(k, v) for k, v in facts if v != ""], notes, tables, picture)
@@ -148,11 +148,11 @@ def _people(picture: Picture, lang: str) -> list[Table]:
          *(one["jumlah"].get(n) for n in names), *(one["perkiraan"].get(n) for n in names))
         for one in regions
     ]  # fmt: skip
+    columns = [counts(picture.desa, kind).get(n, "") for kind in ("jumlah", "perkiraan") for n in names]
     rows = [
         (row["kode"], row["nama"], row["kecamatan"], row["kabkota"], row["kelas"], row.get("mmi"),
-         round(100 * (row.get("bagian") or 0), 1), *(counts(row, "jumlah").get(n) for n in names),
-         *(counts(row, "perkiraan").get(n) for n in names))
-        for row in worst(picture)
+         round(100 * (row.get("bagian") or 0), 1), *(row.get(name) for name in columns))
+        for row in worst(picture.desa)
     ]  # fmt: skip
     return [
         Table("wilayah", text("kendali.laporan.wilayah", lang),

@@ -181,8 +181,8 @@ def _map(picture: Picture, lang: str) -> Flowable:
         return left + (lon - west) * squeeze * scale, below + (lat - south) * scale
 
     parts = geojson(picture, picture.near())
-    for row, shape in zip(picture.rows, picture.shapes, strict=True):
-        drawing.add(_polygon(shape, at, fill=colour(row)))
+    for said, shape in zip(picture.desa.pairs("mmi", "kelas"), picture.shapes, strict=True):
+        drawing.add(_polygon(shape, at, fill=colour(*said)))
     if picture.area is not None:
         outline = shapely.clip_by_rect(picture.area, west, south, east, north)
         drawing.add(_polygon(outline, at, stroke="#0b4f7a", width=1.2))
@@ -239,10 +239,10 @@ def _legend(drawing: Drawing, picture: Picture, drawn: int, lang: str) -> None:
 
 def _signs(picture: Picture, drawn: int, lang: str) -> Iterator[tuple[str, Any]]:
     """Yield what stands on the map in words, and its sign of at most 12 x 7 points."""
-    for label, fill in legend(picture.rows):
+    for label, fill in legend(picture.desa):
         box = Rect(0, 0, 12, 7, fillColor=colors.HexColor(fill), strokeColor=None)
         yield label or text("kendali.tab.desa", lang), box
-    for key, fill in (("gudang", _STOCK), ("tanpa", _NO_STOCK)) if picture.rows else ():
+    for key, fill in (("gudang", _STOCK), ("tanpa", _NO_STOCK)) if len(picture.desa) else ():
         yield text(f"kendali.legenda.{key}", lang), Circle(6, 3.5, 2.2, fillColor=fill, strokeColor=None)
     every = len(picture.shipments())
     if drawn:

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import orjson
 import pyarrow as pa
 
-from analysis.affected import Aggregates
 from analysis.claims import Claims, claims_of
+from analysis.counts import Counts
 from analysis.inputs import (
     BoundaryColumns,
     aggregates_of,
@@ -94,12 +94,12 @@ class Desk:
         found: FacilityIndex = self._get(snapshot, "facilities")
         return found
 
-    def people(self, snapshot: Snapshot) -> Aggregates | None:
+    def people(self, snapshot: Snapshot) -> Counts | None:
         """Return published counts per desa; None when no such layer is configured."""
         if not self.settings.processes.people:
             return None
         try:
-            found: Aggregates = self._get(snapshot, "people")
+            found: Counts = self._get(snapshot, "people")
         except NotConfiguredError:
             return None  # then they are unknown, and the answer says so
         return found

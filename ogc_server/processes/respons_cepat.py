@@ -54,7 +54,7 @@ def respons_cepat(bench: Bench, inputs: ResponsCepat) -> dict[str, Any]:
     return {
         "ringkasan": summary(found),
         "desa": [one.as_dict() for one in found.dampak.desa],
-        "terdekat": [near.as_dict() for one in found.terdekat.values() for near in one],
+        "terdekat": [near.as_dict() for near in found.terdekat()],
         "kiriman": [
             {
                 "item": s.item, "kode": s.kode, "gudang": s.warehouse, "jumlah": s.amount,

@@ -35,10 +35,16 @@ class Warmer:
     """Follows the snapshot of a server from a thread."""
 
     def __init__(
-        self, settings: Settings, live: Live, desk: Desk, first: Callable[[Snapshot], object]
+        self,
+        settings: Settings,
+        live: Live,
+        desk: Desk,
+        first: Callable[[Snapshot], object],
+        last: Callable[[Snapshot], object],
     ) -> None:
-        """`first` is called with each snapshot before all else: what others want to begin then."""
-        self._settings, self._live, self._desk, self._first = settings, live, desk, first
+        """What others want to do: `first` with each snapshot before all else, `last` when all is ready."""
+        self._settings, self._live, self._desk = settings, live, desk
+        self._first, self._last = first, last
         self._done: Snapshot | None = None
         self._stopping = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
@@ -71,7 +77,8 @@ class Warmer:
         if self._desk.needs_index(snapshot):
             self._build()
         if not self._stopping.is_set() and self._desk.warm(snapshot) - {"facilities"}:
-            set_aside()  # stock changes often, and is little
+            self._last(snapshot)  # not after each change of stock
+            set_aside()
 
     def _build(self) -> None:
         command = [sys.executable, "-m", "ogc_server.processes.warm"]
@@ -84,8 +91,8 @@ class Warmer:
 def set_aside() -> None:
     """Take what was made, and stays, out of the garbage collector's sight.
 
-    It looked through some hundred thousand tables of people again and again: up to 0.45 s in the middle
-    of an answer. What was set aside before is looked at once more, so nothing is kept that is dropped.
+    It looked through all of it again and again, a tenth of a second each time, in the middle of answers.
+    What was set aside before is looked at once more, so nothing is kept that is dropped.
     """
     gc.unfreeze()
     gc.collect()

@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from analysis.affected import Dampak, affected_by_area, affected_by_earthquake
+from analysis.affected import affected_by_area, affected_by_earthquake
 from analysis.earthquake import Gempa
 from analysis.events import hazard_of_event
 from analysis.hazard_raster import affected_by_raster, thresholds_of
+from analysis.impact import Dampak
 from analysis.inputs import hazards_of
 from analysis.lookup import DesaIndex
 from analysis.places import places_of_codes

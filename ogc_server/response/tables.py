@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isnan
 from typing import Any
 
 import numpy as np
-import shapely
 
-from analysis.affected import Terdampak, width_of
+from analysis.impact import DesaTerdampak, width_of
 from analysis.lookup import DesaIndex
+from analysis.ragged import Floats
 from analysis.response import Tanggapan
-from catalog.codes import LEVELS, Level
+from catalog.codes import LEVELS
 from catalog.messages import text
 from catalog.model import FieldDef, FieldType, LayerSchema, RegionCode
-from layers.contract import FeatureBatch
+from layers.contract import FeatureBatch, Geometries
 from ogc_server.response.event import Event
 
 INTEGER, REAL, TEXT = FieldType.INTEGER, FieldType.REAL, FieldType.TEXT
@@ -68,12 +70,26 @@ def area_layer(
     index: DesaIndex, found: Tanggapan, context: Context, names: Mapping[str, str]
 ) -> tuple[LayerSchema, FeatureBatch]:
     """Return the desa that are hit as MultiPolygons in EPSG:4326, one row each, by code."""
-    counts = sorted({n for one in found.dampak.desa for n in one.jumlah or {} if not _NO_COUNT.search(n)})
+    schema, columns = area_columns(index, found, context, names)
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return schema, FeatureBatch(list(found.dampak.desa.kode), rows, shapes_of(index, found.dampak.desa))
+
+
+def area_columns(
+    index: DesaIndex, found: Tanggapan, context: Context, names: Mapping[str, str]
+) -> tuple[LayerSchema, dict[str, list[Any]]]:
+    """Return the table of `area_layer` column by column, without shapes."""
+    desa = found.dampak.desa
+    counts = sorted(
+        (name, number)
+        for number, name in enumerate(desa.hitungan)
+        if not _NO_COUNT.search(name) and not np.isnan(desa.jumlah[:, number]).all()
+    )
     items = sorted({need.item for need in found.kebutuhan}) if found.tingkat == "desa" else []
     fields = [
         *(_field(name) for name in ("kode", "nama", "kecamatan", "kabkota", "provinsi", "kelas")),
         *(_field(name, REAL) for name in ("bagian", "luas_terdampak_ha", "mmi", "mmi_sigma")),
-        *(_count(kind, _short(name)) for kind in ("jumlah", "perkiraan") for name in counts),
+        *(_count(kind, _short(name)) for kind in ("jumlah", "perkiraan") for name, _ in counts),
         *(
             _field(f"bantuan_{n}_{name}", REAL if name == "jarak_m" else TEXT, n=n)
             for n in range(1, context.nearest + 1)
@@ -85,13 +101,24 @@ def area_layer(
     schema = LayerSchema(
         tuple(fields), "MultiPolygon", "EPSG:4326", time_field="waktu_kejadian", region_code=_region(index)
     )
-    amounts, widths = _amounts(found), {level: width_of(index, level) for level in LEVELS[:-1]}
-    shared = dict.fromkeys(schema.names()) | context.row()
-    rows = [
-        shared | _above(one.kode, widths, names) | _area_row(one, found, counts, items, amounts)
-        for one in found.dampak.desa
-    ]
-    return schema, FeatureBatch([one.kode for one in found.dampak.desa], rows, _shapes(index, found))
+    made: dict[str, list[Any]] = {
+        "kode": desa.kode, "nama": desa.nama, "kelas": desa.named_classes(),
+        "bagian": np.round(desa.bagian, 6).tolist(),
+        "luas_terdampak_ha": np.round(desa.luas_m2 / 10_000, 2).tolist(),
+        **{name: np.round(column, 2).tolist()
+           for name, column in (("mmi", desa.mmi), ("mmi_sigma", desa.sigma)) if column is not None},
+        **_above(index, desa.kode, names), **_nearest(found), **_amounts(found, items),
+        **{name: [value] * len(desa) for name, value in context.row().items()},
+    }  # fmt: skip
+    for kind, numbers in (("jumlah", desa.jumlah), ("perkiraan", desa.perkiraan)):
+        made |= {f"{kind}_{_short(name)}": _whole(numbers[:, number]) for name, number in counts}
+    nothing = [None] * len(desa)
+    return schema, {name: made.get(name, nothing) for name in schema.names()}
+
+
+def shapes_of(index: DesaIndex, desa: DesaTerdampak) -> Geometries:
+    """Return the desa as MultiPolygons in EPSG:4326."""
+    return index.polygons.shapes(desa.rows)
 
 
 def _region(index: DesaIndex) -> RegionCode | None:
@@ -104,56 +131,44 @@ def _short(name: str) -> str:
     return name.removeprefix("jumlah_")
 
 
-def _shapes(index: DesaIndex, found: Tanggapan) -> Any:
-    rows = [row for one in found.dampak.desa if (row := index.row(one.kode)) is not None]
-    if not rows:
-        return np.empty(0, object)
-    shapes = index.polygons.shapes(np.array(rows, np.int64))
-    single = np.flatnonzero(shapely.get_type_id(shapes) == shapely.GeometryType.POLYGON)
-    shapes[single] = shapely.multipolygons(shapes[single], indices=np.arange(len(single)))
-    return shapes
+def _above(index: DesaIndex, codes: list[str], names: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the names of the regions above each desa; their codes where they have none."""
+    if not codes:
+        return {}
+    widths = {level: width_of(index, level) for level in LEVELS[:-1]}
+    return {
+        level: [names.get(code[:width]) or code[:width] for code in codes] for level, width in widths.items()
+    }
 
 
-def _above(code: str, widths: Mapping[Level, int], names: Mapping[str, str]) -> dict[Level, str]:
-    """Return the names of the regions above a desa; their codes where they have none."""
-    return {level: names.get(code[:width]) or code[:width] for level, width in widths.items()}
+def _nearest(found: Tanggapan) -> dict[str, list[Any]]:
+    """Return the columns of the facilities nearest to each desa."""
+    there = found.fasilitas.facilities
+    made: dict[str, list[Any]] = {}
+    for n, numbers in enumerate(found.nomor.T.tolist(), 1):
+        for name in ("id", "nama", "jenis", "status"):
+            said = [getattr(one, name) for one in there]
+            made[f"bantuan_{n}_{name}"] = [said[number] for number in numbers]
+        made[f"bantuan_{n}_jarak_m"] = np.round(found.jarak_m[:, n - 1], 1).tolist()
+    return made
 
 
-def _area_row(
-    one: Terdampak,
-    found: Tanggapan,
-    counts: list[str],
-    items: list[str],
-    amounts: Mapping[tuple[str, str, str], int],
-) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "kode": one.kode, "nama": one.nama, "kelas": one.kelas, "bagian": round(one.bagian, 6),
-        "luas_terdampak_ha": round(one.luas_m2 / 10_000, 2),
-        "mmi": None if one.mmi is None else round(one.mmi, 2),
-        "mmi_sigma": None if one.sigma is None else round(one.sigma, 2),
-    }  # fmt: skip
-    for kind, known in (("jumlah", one.jumlah), ("perkiraan", one.perkiraan)):
-        for column in counts:
-            value = (known or {}).get(column)
-            row[f"{kind}_{_short(column)}"] = None if value is None else round(value)
-    for near in found.terdekat.get(one.kode, []):
-        there, start = near.fasilitas, f"bantuan_{near.urutan}_"
-        row |= {f"{start}id": there.id, f"{start}nama": there.nama, f"{start}jenis": there.jenis}
-        row |= {f"{start}status": there.status, f"{start}jarak_m": round(near.jarak_m, 1)}
-    for item in items:
-        for kind in ("butuh", "kirim"):
-            row[f"{kind}_{item}"] = amounts.get((kind, one.kode, item), 0)
-    return row
+def _whole(numbers: Floats) -> list[int | None]:
+    return [None if isnan(number) else int(number) for number in np.rint(numbers).tolist()]
 
 
-def _amounts(found: Tanggapan) -> dict[tuple[str, str, str], int]:
-    total: dict[tuple[str, str, str], int] = {}
-    for need in found.kebutuhan:
+def _amounts(found: Tanggapan, items: list[str]) -> dict[str, list[int]]:
+    """Return what each desa needs and gets of the items."""
+    total: dict[tuple[str, str, str], int] = defaultdict(int)
+    for need in found.kebutuhan if items else ():
         total["butuh", need.kode, need.item] = need.amount
-    for sent in found.rencana.shipments:
-        key = "kirim", sent.kode, sent.item
-        total[key] = total.get(key, 0) + sent.amount
-    return total
+    for sent in found.rencana.shipments if items else ():
+        total["kirim", sent.kode, sent.item] += sent.amount
+    return {
+        f"{kind}_{item}": [total.get((kind, code, item), 0) for code in found.dampak.desa.kode]
+        for item in items
+        for kind in ("butuh", "kirim")
+    }
 
 
 def plan_layer(
@@ -162,11 +177,12 @@ def plan_layer(
     """Return the plan as a table: what is sent, then (no `gudang`) what stays unmet and why."""
     kinds = {"jumlah": INTEGER, "jarak_m": REAL, "gudang_lon": REAL, "gudang_lat": REAL}
     fields = (*(_field(name, kinds.get(name, TEXT)) for name in _PLAN), *context.fields())
-    called = {one.kode: one.nama for one in found.dampak.desa} | dict(names)
+    called = dict(zip(found.dampak.desa.kode, found.dampak.desa.nama, strict=True)) | dict(names)
+    stores = {one.id: one for one in found.fasilitas.facilities}
     ids: list[str] = []
     rows: list[dict[str, Any]] = []
     for sent in found.rencana.shipments:
-        store = found.fasilitas[sent.warehouse]
+        store = stores[sent.warehouse]
         ids.append(f"{sent.item}|{sent.kode}|{sent.warehouse}")
         rows.append(
             {
@@ -194,18 +210,16 @@ def plan_layer(
 def summary(found: Tanggapan) -> dict[str, Any]:
     """Return what fits in a notice: how many are hit, how strongly, what is sent and what is not."""
     desa = found.dampak.desa
-    total: dict[str, float] = {}
-    for one in desa:
-        for name, value in (one.perkiraan or {}).items():
-            if not _NO_COUNT.search(name):
-                total[_short(name)] = total.get(_short(name), 0.0) + value
-    strongest = max((one.mmi for one in desa if one.mmi is not None), default=None)
+    total: dict[str, float] = defaultdict(float)
+    for name, numbers in zip(desa.hitungan, desa.perkiraan.T, strict=True):
+        if not _NO_COUNT.search(name) and not np.isnan(numbers).all():
+            total[_short(name)] += float(np.nansum(numbers))
     return {
         "desa": len(desa),
         **{level: len(found.dampak.wilayah.get(level, [])) for level in LEVELS[:-1]},
-        "mmi_tertinggi": None if strongest is None else round(strongest, 2),
+        "mmi_tertinggi": round(float(desa.mmi.max()), 2) if desa.mmi is not None and len(desa) else None,
         "perkiraan": {name: round(value) for name, value in sorted(total.items())},
-        "desa_tanpa_data": sum(one.tanpa_data for one in desa),
+        "desa_tanpa_data": int(np.count_nonzero(~desa.dikenal)),
         "tingkat_rencana": found.tingkat,
         "item": [
             {"item": one.item, "kebutuhan": one.needed, "dikirim": one.served, "dirilis": one.released,

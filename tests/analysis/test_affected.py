@@ -123,7 +123,7 @@ def test_an_area_that_crosses_itself_is_mended(squares: DesaIndex) -> None:
 
 def test_an_area_at_sea_hits_nothing(squares: DesaIndex) -> None:
     found = affected_by_area(squares, [Bahaya(shapely.box(120, -5, 121, -4))])
-    assert (found.desa, found.wilayah["provinsi"]) == ([], [])
+    assert (list(found.desa), found.wilayah["provinsi"]) == ([], [])
 
 
 # by hand from the paper's equation: R in km, M -> mean intensity

@@ -106,7 +106,7 @@ def test_bands_and_other_crs(squares: DesaIndex, tmp_path: Path) -> None:
     place = from_origin(x, y, 100, 100)
     raster = written(tmp_path / "utm.tif", grid * 0, grid, place=place, crs="EPSG:32748")
     found = affected_by_raster(squares, raster, thresholds_of([3]), band=2)
-    assert affected_by_raster(squares, raster, thresholds_of([3])).desa == []
+    assert not affected_by_raster(squares, raster, thresholds_of([3])).desa
     back = Transformer.from_crs("EPSG:32748", "EPSG:4326", always_xy=True)
     box = shapely.segmentize(shapely.box(x + 1000, y - 2000, x + 1800, y), 100)
     area = shapely.transform(box, lambda xy: np.column_stack(back.transform(*xy.T)))
