@@ -20,7 +20,7 @@ from analysis.lookup import DesaIndex
 from analysis.lookup_build import from_parquet, from_reader, in_degrees, opened
 from analysis.nearest import Fasilitas
 from analysis.verify import Moves, Rujukan
-from catalog.codes import LEVELS, parse
+from catalog.codes import LEVELS, canonical
 from catalog.errors import NotFoundError, QueryError, RecordError
 from catalog.model import FieldDef, FieldType, Scheme
 from catalog.region_model import CrosswalkRow
@@ -182,7 +182,7 @@ def aggregates_of(reader: LayerReader, *, code: str = "", counts: Sequence[str] 
     for batch in reader.batches([column, *chosen], geometry=False):
         for row in batch.rows:
             try:
-                desa = str(parse(row[column], scheme, level="desa"))
+                desa = canonical(row[column], scheme, "desa")
             except RecordError:
                 continue  # rows of kecamatan and totals
             for name in chosen:

@@ -19,7 +19,7 @@ from analysis.lookup import CELL, FORMAT, DesaIndex, IndexInfo, describe
 from analysis.lookup_cells import write_cells
 from analysis.lookup_stretches import write_stretches
 from analysis.ragged import Floats, Geometries, Ints, Ragged, spans
-from catalog.codes import parse
+from catalog.codes import canonical
 from catalog.errors import RecordError
 from catalog.model import Scheme
 from layers.contract import LayerReader
@@ -122,7 +122,7 @@ def _collected(boundaries: Iterable[Boundaries], skema: Scheme) -> tuple[list[st
     parts: list[Ragged] = []
     for some in boundaries:
         there = np.flatnonzero(~(shapely.is_missing(some.shapes) | shapely.is_empty(some.shapes)))
-        codes += [str(parse(some.codes[i], skema, level="desa")) for i in there]
+        codes += [canonical(some.codes[i], skema, "desa") for i in there]
         names += [some.names[i] for i in there]
         if len(there):
             parts.append(Ragged.of(some.shapes[there]))

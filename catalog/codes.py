@@ -89,6 +89,17 @@ def is_canonical(text: str) -> bool:
     return _CANONICAL.fullmatch(text) is not None
 
 
+def canonical(text: str | int, scheme: Scheme, level: Level) -> str:
+    """Return a code of a level as `str(Code)` writes it: at once where it is written so, as nearly all are.
+
+    Raises what `parse` raises.
+    """
+    width = sum(_WIDTHS["kemendagri"][: LEVELS.index(level) + 1]) + LEVELS.index(level)
+    if scheme == "kemendagri" and isinstance(text, str) and len(text) == width and is_canonical(text):
+        return text
+    return str(parse(text, scheme, level=level))
+
+
 def parse(text: str | int, scheme: Scheme | None = None, *, level: Level | None = None) -> Code:
     """Read a code in any of its writings.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.codes import Code, compose, is_canonical, parse
+from catalog.codes import Code, Level, canonical, compose, is_canonical, parse
 from catalog.errors import AmbiguousCodeError, RecordError
 from catalog.model import Scheme
 
@@ -171,3 +172,27 @@ def test_the_quick_look_says_canonical_only_of_what_parses_to_itself(text: str) 
     except RecordError:
         parsed = ""
     assert is_canonical(text) == (parsed == text)
+
+
+@given(
+    st.one_of(
+        st.from_regex(r"[1-9]{2}(\.[0-9]{2}){0,2}(\.[0-9]{4})?", fullmatch=True),
+        st.from_regex(r"[0-9]{10}", fullmatch=True),
+        st.text("0123456789. x", max_size=14),
+        st.integers(0, 10**10),
+    ),
+    st.sampled_from(["kemendagri", "bps"]),
+    st.sampled_from(["provinsi", "kabkota", "kecamatan", "desa"]),
+)
+def test_the_quick_way_to_a_canonical_code_is_the_long_one(
+    text: str | int, scheme: Scheme, level: Level
+) -> None:
+    def outcome(way: Callable[[], str]) -> str:
+        try:
+            return way()
+        except RecordError as error:
+            return f"{error.code}: {error}"
+
+    assert outcome(lambda: canonical(text, scheme, level)) == outcome(
+        lambda: str(parse(text, scheme, level=level))
+    )
