@@ -17,7 +17,7 @@ from ogc_server.service import Service
 _KEPT = 64
 _VERSIONS = 2
 _MOST_ROWS = 30_000
-"""Rows kept in all, some 5 kB each; the one used last is kept whatever its size."""
+"""Rows kept in all, some kB each; the one used last is kept whatever its size."""
 
 type Key = tuple[str, str, *tuple[Hashable, ...]]
 """What it is, of which layer, and the versions that it was read from."""
