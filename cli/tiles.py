@@ -19,7 +19,7 @@ from layers.raster_archive import MapOrder, build_map, map_needed, planned_map
 from layers.raster_tile import Drawing
 from layers.tiles.build import Build, build, needed
 from layers.tiles.options import LayerOptions, planned
-from layers.tiles.state import TileFiles, TileState, drop_tiles, stored_tiles
+from layers.tiles.state import TileFiles, TileState, drop_tiles, stored_tiles, tiled_layers
 
 
 @click.group(cls=Group)
@@ -59,7 +59,7 @@ def build_tiles(app: App, datasets: tuple[str, ...], all_: bool, again: bool) ->
 def _sweep(app: App) -> None:
     """Drop tiles of versions that were pruned while they were being built."""
     root = app.settings.data_dir / "layers"
-    for layer_id in app.catalog.datasets.ids():
+    for layer_id in tiled_layers(root):  # also of those that were withdrawn meanwhile
         kept = set(app.store.versions(layer_id))
         for version in stored_tiles(root, layer_id):
             if version not in kept:
@@ -144,7 +144,7 @@ def status(app: App) -> None:
     options = LayerOptions(app.config_dir)
     root, most = app.settings.data_dir / "layers", MapOrder.of(app.settings.tiles)
     rows = []
-    for layer_id in app.catalog.datasets.ids():
+    for layer_id in tiled_layers(root):  # also of those that were withdrawn meanwhile
         plan = planned(app.catalog, options, layer_id, postgis=app.settings.layers is not None)
         drawing = planned_map(app.catalog, options, layer_id, most) if plan is None else None
         info = plan[0] if plan is not None else drawing.info if drawing is not None else None

@@ -145,7 +145,10 @@ class Dispatcher:
             version = positive("version", given["version"]) if "version" in given else None
             names = routes.free_names(route, snapshot, ask, version)
             ask.values = read(route.table(service.settings.server), ask.pairs, names)
-            return route.handler(service, snapshot, ask)
+            answer = route.handler(service, snapshot, ask)
+            if answer.tag:
+                ask.demand(answer.tag)
+            return answer
         except NotModifiedError as known:
             return Answer(b"", status=304, tag=known.tag, cache=known.cache)
 

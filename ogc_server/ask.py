@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote_to_bytes, urlencode
 
 from catalog.messages import Lang
 from ogc_server.answer import NotModifiedError
-from ogc_server.errors import ParameterError
+from ogc_server.errors import ParameterError, PreconditionError
 from ogc_server.negotiation import Chosen
 from ogc_server.parameters import Pairs
 
@@ -54,14 +54,27 @@ class Ask:
         )
 
     def check(self, tag: str, cache: str) -> None:
-        """Raise NotModifiedError when the client holds this very representation already."""
+        """Raise NotModifiedError when the client holds this very representation already.
+
+        PreconditionError when it asked for another one only.
+        """
+        self.demand(tag)
         header = self.headers.get("if-none-match")
         if header is not None and self.method in ("GET", "HEAD") and matches(header, tag):
             raise NotModifiedError(tag, cache)
 
+    def demand(self, tag: str) -> None:
+        """Raise PreconditionError when If-Match names other representations only (RFC 9110, 13.1.1)."""
+        header = self.headers.get("if-match")
+        if header is None or self.method not in ("GET", "HEAD"):
+            return
+        strong = ",".join(part for part in header.split(",") if not part.strip().startswith("W/"))
+        if not matches(strong, tag):
+            raise PreconditionError(where="If-Match")
+
 
 def matches(header: str, tag: str) -> bool:
-    """Tell whether If-None-Match names the tag, in whatever content coding it was sent."""
+    """Tell whether If-None-Match or If-Match names the tag, in whatever content coding it was sent."""
     if header.strip() == "*":
         return True
     for part in header.split(","):

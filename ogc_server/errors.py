@@ -48,6 +48,13 @@ class MethodError(SatuDataError):
     http_status: ClassVar[int] = 405
 
 
+class PreconditionError(SatuDataError):
+    """The client asked for the very bytes that it knows (If-Match), and they are others now."""
+
+    code: ClassVar[str] = "precondition"
+    http_status: ClassVar[int] = 412
+
+
 class TooLongError(SatuDataError):
     """The query string is longer than any sane question."""
 

@@ -21,7 +21,9 @@ EXPOSED = (
     "Content-Profile, Content-Range, ETag, Link, "
     "Location, OGC-NumberMatched, OGC-NumberReturned, Preference-Applied, Retry-After, X-Request-Id"
 )
-_ASKABLE = "Accept, Accept-Language, Content-Type, If-None-Match, If-Range, Prefer, Range, X-Request-Id"
+_ASKABLE = (
+    "Accept, Accept-Language, Content-Type, If-Match, If-None-Match, If-Range, Prefer, Range, X-Request-Id"
+)
 _VARY = "Accept, Accept-Encoding, Accept-Language"
 _LARGE = 100_000
 _POLICY = "Content-Security-Policy"

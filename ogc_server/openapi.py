@@ -141,7 +141,7 @@ def _answers(route: Route) -> dict[str, Any]:
         made = {"application/json": {"schema": {"$ref": "#/components/schemas/statusInfo"}}}
         answers["200"]["content"]["application/json"] = {"schema": {}}  # the bare value may be anything
         answers["201"] = {"description": "Created", "content": made}
-    codes = ["304", "400", "406", "500"]
+    codes = ["304", "400", "406", "412", "500"]
     if any(part.startswith("{") for part in route.pattern):
         codes += ["404", "410", "503"]
     for code in codes:

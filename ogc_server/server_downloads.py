@@ -14,7 +14,7 @@ from catalog.messages import text
 from catalog.model import VersionInfo
 from layers.downloads.about import about
 from layers.downloads.kit import KitLayer, write_kit
-from layers.downloads.shelf import REVISION, Download, keep
+from layers.downloads.shelf import KITS, REVISION, Download, keep
 from ogc_server import qgis
 from ogc_server.answer import Answer, content_tag, digest
 from ogc_server.ask import Ask, segment
@@ -109,7 +109,7 @@ def _kit(
 ) -> tuple[Download, Path]:
     drawn = [(d.id, info.version, d.updated, service.tiles().styles(d)) for d, info in layers]
     stamp = digest(REVISION, _REVISION, *drawn)
-    folder = shelf_of(service).root / "_kit" / segment(code)
+    folder = shelf_of(service).root / KITS / segment(code)
 
     def make(path: Path) -> int:
         with ExitStack() as leases:

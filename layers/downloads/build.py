@@ -39,12 +39,17 @@ class Builder:
     def build(
         self, ids: Iterable[str] | None = None, *, tell: Callable[[Made], None] = lambda _: None
     ) -> list[Made]:
-        """Make what is missing for the datasets (None: all), drop what is of older versions."""
+        """Make what is missing for the datasets, drop what is of older versions.
+
+        `ids` None: all; then the files of layers that were withdrawn, or are no longer for everybody, go.
+        """
         found: list[Made] = []
         for dataset_id in list(ids) if ids is not None else self._catalog.datasets.ids(access="publik"):
             for one in self._dataset(dataset_id):
                 tell(one)
                 found.append(one)
+        if ids is None:
+            self._shelf.only(self._catalog.datasets.ids(access="publik"))
         self._shelf.trim(self._settings.parts_megabytes << 20)
         return found
 

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +26,8 @@ from layers.files import check_layer_id
 
 REVISION = 2
 """Part of the folder's name: raise it when the same data is written differently."""
+KITS = "_kit"
+"""The folder of field kits; no layer is called so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,16 @@ class Shelf:
                 shutil.rmtree(one, ignore_errors=True)
                 gone.append(int(one.name.removeprefix("v").split("-")[0]))
         return sorted(gone)
+
+    def only(self, layers: Collection[str]) -> list[str]:
+        """Delete the files of all layers but these, and the kits, which may hold them; return whose went."""
+        gone = [one for one in self.root.glob("*/v*-r*") if one.is_dir() and one.parent.name not in layers]
+        for one in gone:
+            shutil.rmtree(one, ignore_errors=True)
+        for path in self.root.glob(f"{KITS}/*/*") if gone else ():
+            if path.is_file() and not path.name.startswith("."):
+                path.unlink(missing_ok=True)
+        return sorted({one.parent.name for one in gone})
 
     def trim(self, most_bytes: int) -> int:
         """Delete the parts that were used least lately until all parts fit; return how many went."""

@@ -116,6 +116,11 @@ def drop_tiles(root: Path, layer_id: str, version: int) -> None:
         path.unlink(missing_ok=True)
 
 
+def tiled_layers(root: Path) -> list[str]:
+    """Return the layers that have a folder of tiles."""
+    return sorted(path.parent.name for path in root.glob("*/tiles") if not path.parent.name.startswith("."))
+
+
 def stored_tiles(root: Path, layer_id: str) -> list[int]:
     """Return the versions that have tiles or a note of them, oldest first."""
     folder = LayerFiles(root, layer_id).folder / "tiles"

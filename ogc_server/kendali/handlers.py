@@ -16,7 +16,8 @@ from ogc_server.errors import ParameterError
 from ogc_server.kendali import drawing, report, stream
 from ogc_server.kendali.document import document as picture_document
 from ogc_server.kendali.events import kind_of, layers
-from ogc_server.kendali.picture import Picture, computed, published
+from ogc_server.kendali.making import computed, published
+from ogc_server.kendali.picture import Picture
 from ogc_server.kendali.state import state as make_state
 from ogc_server.links import document as document_links
 from ogc_server.negotiation import HTML_OFFER, JSON, JSON_OFFER, Offer

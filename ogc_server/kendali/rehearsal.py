@@ -14,7 +14,7 @@ from catalog.errors import SatuDataError
 from catalog.messages import LANGS
 from ogc_server.answer import to_json
 from ogc_server.kendali.document import document
-from ogc_server.kendali.picture import computed
+from ogc_server.kendali.making import computed
 from ogc_server.response.event import event_of_area
 from ogc_server.service import Service
 from ogc_server.snapshot import Snapshot

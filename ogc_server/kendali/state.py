@@ -12,9 +12,10 @@ from itertools import islice
 from typing import Any
 
 from catalog.responses import Entry
-from ogc_server.kendali import picture
 from ogc_server.kendali.events import Seen, layers, quakes, warnings
 from ogc_server.kendali.feeds import feeds
+from ogc_server.kendali.making import published
+from ogc_server.kendali.picture import Picture
 from ogc_server.kendali.room import room_of
 from ogc_server.service import Service
 from ogc_server.snapshot import Snapshot
@@ -72,11 +73,11 @@ def _card(service: Service, snapshot: Snapshot, entry: Entry, lang: str) -> dict
     name = entry.dataset_id
     info, plan = snapshot.layer(name, None)[1], snapshot.listed.get(f"{name}-rencana")
     key = (f"card.{lang}", name, info.version, plan and plan.version)
-    said = room_of(service).get(key, lambda: _said(picture.published(service, snapshot, name), lang))
+    said = room_of(service).get(key, lambda: _said(published(service, snapshot, name), lang))
     return {**said, "status": entry.state.value}
 
 
-def _said(found: picture.Picture, lang: str) -> dict[str, Any]:
+def _said(found: Picture, lang: str) -> dict[str, Any]:
     return {
         "id": found.id, "versi": found.version, "kejadian": found.event_id, "jenis": found.kind,
         "judul": found.titles[lang], "waktu": found.at.isoformat() if found.at else None,

@@ -46,3 +46,10 @@ def test_prune_says_and_then_removes_answers_older_than_they_are_kept(
     assert [file for name in WENT for file in (layers / name).rglob("*.gpkg")] == []
     assert any((layers / "contoh-fasilitas").rglob("*.gpkg"))
     assert deployment.json("prune") == []
+
+    late = layers / ANSWER / "tiles" / "1.WebMercatorQuad.pmtiles"  # of a build that ended after all this
+    late.parent.mkdir(parents=True, exist_ok=True)
+    late.write_bytes(b"late")
+    deployment.json("tiles", "build", "--all")
+    assert not late.exists()
+    assert any((layers / "contoh-fasilitas" / "tiles").glob("*.pmtiles"))

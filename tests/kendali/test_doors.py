@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from catalog.model import RunState
-from ogc_server.kendali import picture
+from ogc_server.kendali import making
 from ogc_server.kendali.picture import Picture
 from tests.kendali.world import AREA, EVENT, ID, happen, serving, warn
 from tests.response.world import Desk, quake
@@ -184,7 +184,7 @@ def test_an_outline_that_crosses_itself_encloses_two_areas(client: httpx.Client)
 def test_an_area_that_a_screen_can_not_wait_for_is_refused_with_what_to_do(
     client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(picture, "MOST_DRAWN", 50)
+    monkeypatch.setattr(making, "MOST_DRAWN", 50)
     answer = client.post("/kendali/jawaban", json={"area": AREA})
     assert answer.status_code == 400
     assert "paling banyak 50. Gambar area yang lebih kecil" in answer.json()["detail"]

@@ -11,7 +11,8 @@ import pytest
 from catalog.clock import utc_now
 from catalog.errors import QueryError
 from ogc_server.kendali import rehearsal
-from ogc_server.kendali.picture import Picture, computed
+from ogc_server.kendali.making import computed
+from ogc_server.kendali.picture import Picture
 from ogc_server.live import Live
 from ogc_server.readers import Readers
 from ogc_server.response.event import Event

@@ -35,7 +35,7 @@ from layers.downloads.build import Builder
 from layers.downloads.extract import WHOLE, Extract, read_extract, where
 from layers.downloads.formats import FORMATS, fitting
 from layers.downloads.kit import KitLayer, KitStyle, write_kit
-from layers.downloads.shelf import REVISION, Shelf, file_name
+from layers.downloads.shelf import KITS, REVISION, Shelf, file_name
 from layers.downloads.write import Piece, dbf_names, write
 from tests.ogc_server.world import World, desa, make_settings, open_world, points
 
@@ -349,6 +349,32 @@ def test_the_builder_makes_each_file_once_and_drops_what_is_old(world: World, tm
         world.publish("gudang", schema, points(count), title="Gudang")
     builder.build(["gudang"])
     assert sorted(path.name for path in (tmp_path / "gudang").iterdir()) == [f"v3-r{REVISION}"]
+
+
+def test_files_of_a_layer_that_is_no_longer_public_go_and_kits_with_them(tmp_path: Path) -> None:
+    fresh = open_world(make_settings(tmp_path))
+    root = fresh.settings.data_dir / "downloads"
+    builder = Builder(fresh.catalog, fresh.store, Shelf(root), fresh.settings.downloads)
+    schema = LayerSchema((FieldDef("nama"), FieldDef("stok", FieldType.INTEGER)), "Point")
+    for name in ("gudang", "posko", "dapur"):
+        fresh.publish(name, schema, points(3), title=name)
+    builder.build()
+    kit = root / KITS / "32.03" / "paket.gpkg"
+    arriving = root / "raster" / "unduhan.tif.part"  # a harvest keeps what has come of a raster here
+    for path in (kit, arriving):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"x")
+    builder.build()
+    assert kit.is_file()
+    fresh.catalog.datasets.tombstone("gudang", reason="salah", by="tests")
+    fresh.catalog.datasets.overlay("posko", {"access": "terbatas"}, by="tests")
+    builder.build(["dapur"])
+    assert any((root / "gudang").glob("v*"))  # who names a layer means that layer
+    builder.build()
+    assert not any(path for name in ("gudang", "posko") for path in (root / name).iterdir())
+    assert len(list((root / "dapur").glob("v1-*/*.facts.json"))) == 8
+    assert (kit.exists(), arriving.exists()) == (False, True)
+    fresh.close()
 
 
 def test_a_failing_write_leaves_nothing(

@@ -119,6 +119,22 @@ def test_a_broken_download_goes_on_where_it_stopped(web: httpx.Client) -> None:
     )
 
 
+def test_a_part_of_a_file_that_has_changed_is_refused(web: httpx.Client) -> None:
+    """A download manager that fetches parts side by side must not join those of two versions."""
+    for path in (
+        "/collections/batas/downloads/batas.gpkg",
+        "/collections/batas?f=json",
+        "/collections/batas/items?f=json",
+    ):
+        tag = web.get(path).headers["etag"]
+        part = {"Range": "bytes=0-9"}
+        for known in (tag, f'"lain", {tag}', "*"):
+            assert web.get(path, headers=part | {"If-Match": known}).status_code in (200, 206)
+        for other in ('"lain"', f"W/{tag}", ""):
+            answer = web.get(path, headers=part | {"If-Match": other})
+            assert (answer.status_code, answer.json()["code"]) == (412, "precondition")
+
+
 def test_gdal_reads_a_part_over_http_without_the_rest(web: httpx.Client) -> None:
     """FlatGeobuf's index lets GDAL fetch one place by ranges."""
     address = f"/vsicurl/{web.base_url}/collections/batas/downloads/batas.fgb"
