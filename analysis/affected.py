@@ -18,7 +18,7 @@ from pyproj import Transformer
 
 from analysis.counts import Aggregates
 from analysis.earthquake import REACH_KM, SUMBER, Gempa, hypocentral_km, intensity, roman, sigma
-from analysis.impact import METODE_LUAS, Dampak, desa_of, roll_up
+from analysis.impact import METODE_LUAS, Dampak, desa_of, highest, roll_up
 from analysis.lookup import DesaIndex
 from analysis.ragged import Floats, Geometries, Ints
 from catalog.errors import QueryError
@@ -56,7 +56,7 @@ def affected_by_area(
     for number, (of_class, some) in enumerate(shares):
         here = np.isin(of_class, rows)
         per_class[np.searchsorted(rows, of_class[here]), number] = some[here]
-    desa = desa_of(index, rows, share, classes, _highest(per_class), per_class, aggregates)
+    desa = desa_of(index, rows, share, classes, highest(per_class), per_class, aggregates)
     return Dampak(desa, roll_up(index, desa, names or {}))
 
 
@@ -83,8 +83,7 @@ def affected_by_earthquake(
     degrees = np.array([roman(float(value)) for value in mmi[hit]], object)
     classes = [roman(degree) for degree in range(1, 11)]
     per_class = (degrees[:, None] == np.array(classes, object)).astype(float)
-    highest = _highest(per_class)
-    desa = desa_of(index, near[hit], np.ones(len(hit)), classes, highest, per_class, aggregates)
+    desa = desa_of(index, near[hit], np.ones(len(hit)), classes, highest(per_class), per_class, aggregates)
     desa = replace(desa, mmi=mmi[hit], sigma=deviation[hit])
     notes = tuple(f"di_luar_relasi.{name}" for name in quake.outside_of_relation())
     return Dampak(desa, roll_up(index, desa, names or {}), METODE_LUAS, SUMBER, notes)
@@ -97,13 +96,6 @@ def nothing(index: DesaIndex, aggregates: Aggregates | None) -> Dampak:
         index, none.astype(np.int64), none, [], none.astype(np.int64), np.empty((0, 0)), aggregates
     )
     return Dampak(desa, roll_up(index, desa, {}))
-
-
-def _highest(per_class: Floats) -> Ints:
-    """Return the number of the last class that is there; -1 where none is."""
-    numbers = np.arange(1, per_class.shape[1] + 1) * (per_class > 0)
-    highest: Ints = numbers.max(axis=1, initial=0) - 1
-    return highest
 
 
 def _area(geometries: list[shapely.Geometry]) -> shapely.Geometry:

@@ -18,7 +18,7 @@ import numpy as np
 import shapely
 
 from analysis.counts import Aggregates
-from analysis.impact import Dampak, DesaTerdampak, desa_of, roll_up
+from analysis.impact import Dampak, DesaTerdampak, desa_of, highest, roll_up
 from analysis.lookup import DesaIndex
 from analysis.ragged import Floats, Ints
 from analysis.raster_cells import Cells, Source, moved, opened
@@ -139,17 +139,16 @@ def _desa(
     aggregates: Aggregates | None,
 ) -> DesaTerdampak:
     shares = np.array([share.per_class for _, share in hit]).reshape(len(hit), len(classes))
-    there = shares > _LEAST
-    highest = (np.arange(1, len(classes) + 1) * there).max(axis=1, initial=0) - 1
-    most = shares.argmax(axis=1)
+    there = np.where(shares > _LEAST, shares, 0.0)
+    top, most = highest(there), shares.argmax(axis=1)
     unknown = np.array([share.unknown for _, share in hit])
     found = desa_of(
         index,
         np.array([row for row, _ in hit], np.int64),
         np.minimum(shares.sum(axis=1), 1.0),
         classes,
-        np.where((highest >= 0) & (rule == "tertinggi"), highest, most),
-        np.where(there, shares, 0.0),
+        np.where((top >= 0) & (rule == "tertinggi"), top, most),
+        there,
         aggregates,
     )
     return replace(

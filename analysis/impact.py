@@ -163,6 +163,13 @@ def desa_of(
     )  # fmt: skip
 
 
+def highest(per_class: Floats) -> Ints:
+    """Return the number of the last class with a share; -1 where none has (desa, classes)."""
+    numbers = np.arange(1, per_class.shape[1] + 1) * (per_class > 0)
+    found: Ints = numbers.max(axis=1, initial=0) - 1
+    return found
+
+
 def roll_up(index: DesaIndex, desa: DesaTerdampak, names: Mapping[str, str]) -> dict[Level, list[Terdampak]]:
     """Sum desa up to kecamatan, kabkota and provinsi; shares are of the area of all their desa."""
     return {level: _regions(index, desa, level, names) for level in reversed(LEVELS[:-1])}

@@ -189,7 +189,7 @@ def test_a_proxy_that_holds_the_stream_back_delays_by_seconds_only(page: Page, q
         page.wait_for_selector(SHOWN)
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url) if "/state" in request.url else None)
-        for _ in range(100):  # the next question is ten seconds after the last answer, however long that takes
+        for _ in range(100):  # ten seconds after each answer, however long that takes
             if len(asked) >= 2:
                 break
             page.clock.run_for(11_000)
