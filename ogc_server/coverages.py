@@ -45,7 +45,7 @@ def coverage(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     """Answer `/collections/{id}/coverage`."""
     check_preference(ask)
     layer = open_layer(service, snapshot, ask)
-    raster_time.check(layer, ask.values)
+    raster_time.check(layer.dataset, ask.values)
     tiff = ask.chosen.name == "tif"
     if tiff and _whole(ask):
         return _stored(ask, layer, f"{layer.dataset.id}.tif")
@@ -55,7 +55,7 @@ def coverage(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     check_size(chosen, len(bands), MOST_TIFF if tiff else MOST_JSON)
     ask.check(tag, layer.cache)
     body = _written(layer, ask, bands, chosen)
-    headers = place_headers(chosen.crs, chosen.grid) | raster_time.headers(layer)
+    headers = place_headers(chosen.crs, chosen.grid) | raster_time.headers(layer.dataset)
     if tiff:
         headers["Content-Disposition"] = f'attachment; filename="{layer.dataset.id}.tif"'
         headers["Content-Profile"] = f"<{CLOUD_OPTIMISED}>"
@@ -119,7 +119,7 @@ def _stored(ask: Ask, layer: RasterLayer, filename: str, *, probe: bool = True) 
         if probe:
             layer.probe()
         answer = file_answer(ask, path, ask.chosen.media, tag, cache=layer.cache, filename=filename)
-    answer.headers |= place_headers(layer.crs, layer.grid()) | raster_time.headers(layer)
+    answer.headers |= place_headers(layer.crs, layer.grid()) | raster_time.headers(layer.dataset)
     answer.headers["Content-Profile"] = f"<{CLOUD_OPTIMISED}>"
     return answer
 

@@ -87,7 +87,7 @@ def _asked(
     service: Service, snapshot: Snapshot, ask: Ask
 ) -> tuple[RasterLayer, Crs, tuple[Band, ...], BaseGeometry]:
     layer = open_layer(service, snapshot, ask)
-    raster_time.check(layer, ask.values)
+    raster_time.check(layer.dataset, ask.values)
     crs = layer.pick(ask.values.get("crs"), "crs", CRS84)
     bands = layer.bands(ask.values.get("parameter-name"), "parameter-name")
     if "coords" not in ask.values:
@@ -140,7 +140,7 @@ def _cells_table(
 
 def _answer(ask: Ask, layer: RasterLayer, crs: Crs, body: bytes, tag: str) -> Answer:
     media = CSV_MEDIA if ask.chosen.name == "csv" else ask.chosen.media
-    headers = ({"Content-Crs": f"<{crs.uri}>"} if crs.uri else {}) | raster_time.headers(layer)
+    headers = ({"Content-Crs": f"<{crs.uri}>"} if crs.uri else {}) | raster_time.headers(layer.dataset)
     return Answer(body, media, tag=tag, cache=layer.cache, headers=headers)
 
 

@@ -34,14 +34,14 @@ LEGEND_OFFERS = (PNG_OFFER, JSON_OFFER)
 def map_picture(service: Service, snapshot: Snapshot, ask: Ask) -> Answer:
     """Answer `/collections/{id}/map`."""
     layer = open_layer(service, snapshot, ask)
-    raster_time.check(layer, ask.values)
+    raster_time.check(layer.dataset, ask.values)
     style = style_of(layer)
     tag = layer.tag(ask, style)
     crs = layer.pick(ask.values.get("crs"), "crs", layer.crs)
     grids = frame(layer, ask.values, crs)
     ask.check(tag, layer.cache)
     body = draw(layer, style, grids, crs, ask)
-    headers = place_headers(crs, *grids) | raster_time.headers(layer)
+    headers = place_headers(crs, *grids) | raster_time.headers(layer.dataset)
     return Answer(body, ask.chosen.media, tag=tag, cache=layer.cache, headers=headers)
 
 

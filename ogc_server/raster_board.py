@@ -141,4 +141,4 @@ def _tile(archive: Archive, grid: Grid, zoom: int, row: int, column: int) -> byt
 
 def tile_headers(dataset: Dataset, grid: Grid) -> dict[str, str]:
     """Return the headers that map tiles have beside those of any answer."""
-    return {"Content-Crs": f"<{supported()[grid.crs].uri}>"} | raster_time.headers_of(dataset)
+    return {"Content-Crs": f"<{supported()[grid.crs].uri}>"} | raster_time.headers(dataset)

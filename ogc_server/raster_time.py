@@ -10,14 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from catalog.datasets import Dataset
 from ogc_server.errors import OutsideError, ParameterError
 from ogc_server.times import interval
-
-if TYPE_CHECKING:
-    from ogc_server.raster_layer import RasterLayer
 
 _PARTIAL = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d)(?::(\d\d))?Z)?)?)?", re.ASCII)
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
@@ -83,8 +80,8 @@ def period(dataset: Dataset) -> Period | None:
     return Period(start or _FIRST, end or _LAST)
 
 
-def check(layer: RasterLayer, values: Mapping[str, Any]) -> None:
-    """Refuse a question about another time than the raster's (404), or about two times (400)."""
+def check(dataset: Dataset, values: Mapping[str, Any]) -> None:
+    """Refuse a question about another time than that of the raster's record (404), or two times (400)."""
     part = values.get("subset")
     asked = part.time if part is not None else None
     if "datetime" in values:
@@ -92,7 +89,7 @@ def check(layer: RasterLayer, values: Mapping[str, Any]) -> None:
             raise ParameterError("query.datetime-and-subset", "subset")
         first, last = (datetime.fromisoformat(one) if one else None for one in values["datetime"])
         asked = Period(first or _FIRST, last or _LAST)
-    own = period(layer.dataset)
+    own = period(dataset)
     if own is None or asked is None or asked.latest:
         return
     if asked.start > own.end or asked.end < own.start:
@@ -109,12 +106,7 @@ def shown(own: Period) -> str:
     return ends[0] if ends[0] == ends[1] else "/".join(ends)
 
 
-def headers(layer: RasterLayer) -> dict[str, str]:
-    """Return Content-Datetime of a raster that states its period."""
-    return headers_of(layer.dataset)
-
-
-def headers_of(dataset: Dataset) -> dict[str, str]:
-    """Return Content-Datetime of a raster's dataset."""
+def headers(dataset: Dataset) -> dict[str, str]:
+    """Return Content-Datetime of a raster whose record states its period."""
     own = period(dataset)
     return {} if own is None else {"Content-Datetime": shown(own)}
