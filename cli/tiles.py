@@ -144,7 +144,7 @@ def status(app: App) -> None:
     options = LayerOptions(app.config_dir)
     root, most = app.settings.data_dir / "layers", MapOrder.of(app.settings.tiles)
     rows = []
-    for layer_id in tiled_layers(root):  # also of those that were withdrawn meanwhile
+    for layer_id in app.catalog.datasets.ids():
         plan = planned(app.catalog, options, layer_id, postgis=app.settings.layers is not None)
         drawing = planned_map(app.catalog, options, layer_id, most) if plan is None else None
         info = plan[0] if plan is not None else drawing.info if drawing is not None else None
