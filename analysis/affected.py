@@ -22,6 +22,7 @@ from analysis.impact import METODE_LUAS, Dampak, desa_of, highest, roll_up
 from analysis.lookup import DesaIndex
 from analysis.ragged import Floats, Geometries, Ints
 from catalog.errors import QueryError
+from layers.valid import valid
 
 _LEAST_SHARE = 1e-9
 
@@ -100,7 +101,7 @@ def nothing(index: DesaIndex, aggregates: Aggregates | None) -> Dampak:
 
 def _area(geometries: list[shapely.Geometry]) -> shapely.Geometry:
     """Return one valid area of all, polygons only; QueryError when there is none."""
-    area = shapely.union_all(shapely.make_valid(np.array(geometries, object)))
+    area = shapely.union_all(valid(np.array(geometries, object)))
     polygons = [p for p in shapely.get_parts(area) if p.geom_type in {"Polygon", "MultiPolygon"}]
     area = shapely.union_all(polygons) if area.geom_type == "GeometryCollection" else area
     if area.is_empty or area.geom_type not in {"Polygon", "MultiPolygon"}:

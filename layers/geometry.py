@@ -17,6 +17,7 @@ from catalog.errors import PublishError
 from catalog.model import ItemError
 from layers.contract import Geometries
 from layers.crs import CRS84, Coordinates, crs_of, transform_coordinates
+from layers.valid import valid
 
 type Mask = npt.NDArray[np.bool_]
 
@@ -131,7 +132,7 @@ def _repair(page: Prepared, ids: list[str], wanted: int) -> None:
     for i in broken:
         before = page.geometries[i]
         family = _family(wanted if wanted >= 0 else int(shapely.get_type_id(before)))
-        after = _restrict(shapely.make_valid(before), family)
+        after = _restrict(valid(before), family)
         if after is None:
             why = shapely.is_valid_reason(before)
             message = f"geometry collapses when made valid: {why}"

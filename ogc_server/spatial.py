@@ -8,6 +8,7 @@ import numpy as np
 import shapely
 from pygeofilter import ast, values
 
+from layers.valid import valid
 from ogc_server.crs import CRS84, Crs, storage, transformer
 from ogc_server.errors import ParameterError
 from ogc_server.parameters import Numbers
@@ -97,7 +98,7 @@ def _bent(part: Box, crs: Crs, target: str) -> Any:
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise ParameterError("query.bbox-outside", "bbox", value=",".join(f"{number:g}" for number in part))
     moved = shapely.set_coordinates(outline, np.column_stack([x, y]))
-    return moved if moved.is_valid else shapely.make_valid(moved)
+    return moved if moved.is_valid else valid(moved)
 
 
 def record_box(box: Numbers) -> list[Box]:

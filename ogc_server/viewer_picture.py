@@ -27,6 +27,7 @@ from catalog.datasets import Dataset
 from catalog.model import BBox, VersionInfo
 from layers.tiles.grid import EXTENT, GRIDS, HALF
 from layers.tiles.plan import FID
+from layers.valid import valid
 from ogc_server.tiles_desk import TileDesk
 
 BUDGET = 22_000
@@ -121,7 +122,7 @@ def _drawn(areas: Areas, frame: Frame, off: float, *, inner: bool) -> Picture:
     halved = min(max(math.floor(math.log2(off / _PLACES)), 0), frame.zoom)
     unit = 2**halved  # finer places than a border's own exactness would only be bytes
     simple = shapely.transform(shapely.coverage_simplify(areas, off), lambda places: np.rint(places / unit))
-    simple = _areal(shapely.make_valid(simple))
+    simple = _areal(valid(simple))
     land = shapely.union_all(simple)
     parts = shapely.get_parts(_areal(np.array([land])))
     borders: shapely.Geometry = shapely.MultiLineString()
@@ -205,7 +206,7 @@ def _features(tile: bytes, layer: str, shift: tuple[int, int]) -> Iterator[tuple
     scale = EXTENT / said["extent"]
     for feature in said["features"]:
         shape = shapely.transform(_shape(feature["geometry"]), lambda places: places * scale + shift)
-        yield feature["properties"][FID], shapely.make_valid(shape)
+        yield feature["properties"][FID], valid(shape)
 
 
 def _shape(said: Any) -> shapely.Geometry:

@@ -24,6 +24,7 @@ from layers.fold import folded, text_of, unaccented
 from layers.lookup import field_of, literal
 from layers.query.sql import FALSE, TRUE, Dialect, Sql, join
 from layers.query.time import temporal
+from layers.valid import valid
 
 MAX_PATTERN, MAX_WILDCARDS = 1000, 12
 GEOMETRY_NAMES = frozenset({"geometry", "geom"})
@@ -316,7 +317,7 @@ def shape_of(value: values.Geometry | values.Envelope) -> shapely.Geometry:
     coordinates = shapely.get_coordinates(shape)
     if not len(coordinates) or not all(map(math.isfinite, coordinates.ravel())):
         raise QueryError("a geometry of the filter is empty or not finite")
-    return shape if shapely.is_valid(shape) else shapely.make_valid(shape)
+    return shape if shapely.is_valid(shape) else valid(shape)
 
 
 def _shown(node: Any) -> str:

@@ -25,6 +25,7 @@ from layers.crs import CRS84, transform_bounds
 from layers.tiles.features import lonlat, properties
 from layers.tiles.grid import EXTENT, Grid
 from layers.tiles.plan import TilePlan, numeric_id
+from layers.valid import valid
 
 RIM = 64
 """Units around the tile that are kept, so that lines and outlines do not end at its edge."""
@@ -118,7 +119,7 @@ def _mended(shapes: Geometries, dimensions: npt.NDArray[Any]) -> Geometries:
     broken = np.flatnonzero((dimensions == 2) & ~shapely.is_valid(shapes))
     shapes = shapes.copy()
     for index in broken:
-        parts = shapely.get_parts(shapely.get_parts(shapely.make_valid(shapes[index])))
+        parts = shapely.get_parts(shapely.get_parts(valid(shapes[index])))
         shapes[index] = shapely.MultiPolygon([p for p in parts if p.geom_type == "Polygon"])
     return shapes
 

@@ -121,6 +121,12 @@ def test_an_area_that_crosses_itself_is_mended(squares: DesaIndex) -> None:
     assert affected_by_area(squares, [Bahaya(bow)]).desa[0].bagian == pytest.approx(0.5, abs=1e-4)
 
 
+def test_a_speck_beside_an_area_does_no_harm(squares: DesaIndex) -> None:
+    """A part that is a single point: GEOS alone gives up on it."""
+    area = shapely.MultiPolygon([square(0, 0), shapely.Polygon([(120, -5)] * 4)])
+    assert [one.kode for one in affected_by_area(squares, [Bahaya(area)]).desa] == [SATU]
+
+
 def test_an_area_at_sea_hits_nothing(squares: DesaIndex) -> None:
     found = affected_by_area(squares, [Bahaya(shapely.box(120, -5, 121, -4))])
     assert (list(found.desa), found.wilayah["provinsi"]) == ([], [])
